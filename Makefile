@@ -1,0 +1,57 @@
+# Every target sets up what it needs; only python3 (>= 3.11), git and make must be there.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+OUT    ?= results/john2022
+JOBS   ?= 2
+# one thread a process: the suite runs processes side by side
+export OMP_NUM_THREADS = 1
+export OPENBLAS_NUM_THREADS = 1
+
+.PHONY: help setup reproduce test quick lint check validate format clean
+
+help:
+	@echo "make reproduce   database -> KMC + FEM -> compact -> reservoir -> readouts; writes $(OUT)"
+	@echo "make test        all tests"
+	@echo "make quick       tests that take under ten seconds each"
+	@echo "make check       ruff, format, mypy, import-linter, then make test: what CI runs"
+	@echo "make validate    slow comparison with the papers"
+	@echo "make clean       caches and build products (after an edit across compiled modules)"
+
+# The link gives mypy and import-linter the package under its own name, whatever the folder of the clone is called.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "halidrift needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	mkdir -p $(VENV)/named && ln -sfn ../.. $(VENV)/named/halidrift
+	touch $@
+
+setup: $(VENV)/.ready
+
+reproduce: setup
+	$(BIN)/halidrift reproduce john2022 --out $(OUT)
+
+test: setup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --durations 15 -m "not validation"
+
+quick: setup
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not validation"
+
+validate: setup
+	$(BIN)/python -m pytest -m validation --durations 0
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd $(VENV)/named && ../bin/mypy --config-file ../../pyproject.toml -p halidrift
+	cd $(VENV)/named && ../bin/lint-imports --config ../../pyproject.toml --no-cache
+
+check: lint test
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

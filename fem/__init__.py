@@ -1,0 +1,25 @@
+"""Continuum solvers on FiPy: ions in an interfacial film (:class:`IonFilm`), a filament (:class:`FilamentFEM`)."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .filament import FilamentFEM
+    from .film import IonFilm
+
+__all__ = ["FilamentFEM", "IonFilm"]
+
+# Loaded on first use: FiPy takes a second to import.
+_HOMES = {"FilamentFEM": "filament", "IonFilm": "film"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""Barriers, devices, stimuli, traces and the equations: everything the scales share."""

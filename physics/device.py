@@ -1,0 +1,555 @@
+"""`Device`: an ordered stack of layers with geometry and parameters, each number marked with where it comes from.
+
+A card is a TOML file (``data/devices/*.toml``). Every quantity in it is a table::
+
+    hop_barrier_eV   = { barrier = "meloni2016-mapbi3-ag_i", note = "MAPbI3 stands in for CsPbBr3" }
+    thickness_m      = { value = 20, unit = "nm", kind = "published", source = "John2022", locator = "Fig. 2" }
+    bond_energy_eV   = { value = 0.2, unit = "eV", kind = "calibrated", fitted_to = "relaxation time, J-DIFF-08" }
+    leak_S           = { value = 1, unit = "nS", kind = "assumed", reason = "...", range = [0.1, 10] }
+
+The name of a parameter ends in its canonical unit; `unit` is the unit of the card and is converted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .database import Database
+from .errors import DataError, InputError, OutputError
+
+__all__ = ["PARAMETERS", "Device", "Layer", "Parameter"]
+
+CARDS = Path(__file__).resolve().parents[1] / "data" / "devices"
+
+# unit -> (dimension, factor to the canonical unit of that dimension)
+_UNITS: dict[str, tuple[str, float]] = {
+    "1": ("1", 1.0),
+    "m": ("m", 1.0),
+    "um": ("m", 1e-6),
+    "nm": ("m", 1e-9),
+    "angstrom": ("m", 1e-10),
+    "m2": ("m2", 1.0),
+    "um2": ("m2", 1e-12),
+    "eV": ("eV", 1.0),
+    "meV": ("eV", 1e-3),
+    "V": ("V", 1.0),
+    "mV": ("V", 1e-3),
+    "A": ("A", 1.0),
+    "S": ("S", 1.0),
+    "mS": ("S", 1e-3),
+    "uS": ("S", 1e-6),
+    "nS": ("S", 1e-9),
+    "ohm": ("ohm", 1.0),
+    "kohm": ("ohm", 1e3),
+    "S/m": ("S_m", 1.0),
+    "Hz": ("Hz", 1.0),
+    "THz": ("Hz", 1e12),
+    "s": ("s", 1.0),
+    "ms": ("s", 1e-3),
+    "K": ("K", 1.0),
+    "K/W": ("K_W", 1.0),
+    "1/K": ("1_K", 1.0),
+    "W/(m K)": ("W_mK", 1.0),
+    "J/(m3 K)": ("J_m3K", 1.0),
+    "W/(m2 K)": ("W_m2K", 1.0),
+    "1/m3": ("1_m3", 1.0),
+    "1/cm3": ("1_m3", 1e6),
+    "m2/s": ("m2_s", 1.0),
+}
+
+# name -> (lowest, highest, meaning); the suffix after the last underscore group is the canonical unit
+PARAMETERS: dict[str, tuple[float, float, str]] = {
+    # ions and electrochemistry, shared by kmc and fem
+    "hop_barrier_eV": (0.01, 5.0, "migration barrier of the mobile ion"),
+    "attempt_frequency_Hz": (1e9, 1e14, "attempt frequency of every activated step"),
+    "lattice_constant_m": (2e-10, 2e-9, "distance of neighbouring interstitial sites, the hop length"),
+    "charge_transfer_barrier_eV": (
+        0.0,
+        3.0,
+        "barrier of electrode oxidation at zero overpotential, above the ion",
+    ),
+    "dissolution_barrier_eV": (
+        0.05,
+        3.0,
+        "from an Ag atom at a kink of the filament to an ion in the matrix",
+    ),
+    "reduction_barrier_eV": (0.05, 3.0, "from an ion in the matrix to an Ag atom at a kink of the filament"),
+    "bond_energy_eV": (0.0, 1.0, "energy of one Ag-Ag bond on the lattice"),
+    "matrix_penalty_eV": (-0.5, 1.0, "energy of an Ag atom in the matrix above one in the electrode"),
+    "anode_share": (
+        0.0,
+        1.0,
+        "share of the device voltage that falls across the active electrode's interface",
+    ),
+    "cathode_share": (0.0, 1.0, "share of the device voltage that falls across the reducing interface"),
+    # geometry of the simulated column
+    "column_width_m": (2e-9, 1e-7, "edge of the simulated column of film"),
+    "channel_radius_m": (0.0, 1e-7, "radius of the easy path between nanocrystals"),
+    "channel_energy_eV": (0.0, 1.0, "extra energy of an ion outside the easy path"),
+    "nucleus_radius_m": (0.0, 1e-7, "radius of the spot of the counter electrode on which Ag nucleates"),
+    "nucleation_energy_eV": (
+        0.0,
+        1.0,
+        "extra energy of an Ag atom on the counter electrode outside that spot",
+    ),
+    # electrical and thermal
+    "tunnel_barrier_eV": (0.05, 10.0, "height of the barrier in the gap"),
+    "tunnel_gap_m": (0.0, 2e-9, "width of the gap that one missing atom leaves"),
+    "contact_conductance_S": (1e-9, 1.0, "conductance of an atomic contact of the filament"),
+    "metal_link_S": (1e-6, 1.0, "conductance between fully coordinated Ag sites"),
+    "leakage_S": (1e-15, 1e-3, "conductance of the device without a filament"),
+    "series_resistance_ohm": (0.0, 1e7, "resistance in series with the film: transport layers, ITO, leads"),
+    "thermal_resistance_K_W": (0.0, 1e9, "temperature rise of the filament for each watt"),
+    # ion film (interfacial synapses)
+    "ion_density_1_m3": (1e18, 1e28, "mean density of mobile halide vacancies"),
+    "site_density_1_m3": (1e24, 1e29, "largest density of mobile halide vacancies"),
+    "relative_permittivity": (1.0, 1e3, "static relative permittivity of the film"),
+    "mobility_prefactor": (1e-12, 1.0, "ratio of the real to the bare Arrhenius prefactor of diffusion"),
+    "injection_barrier_eV": (0.0, 3.0, "electronic injection barrier at the contact"),
+    "electronic_conductivity_S_m": (1e-15, 1e6, "conductivity of the film with its ions at rest"),
+    "ideality_factor": (0.5, 100.0, "kT/q multiples of ion-induced potential that change the current e-fold"),
+    # filament continuum
+    "metal_conductivity_S_m": (1.0, 1e8, "conductivity of the filament metal"),
+    "metal_density_1_m3": (1e24, 1e30, "density of Ag at which the filament is metallic"),
+    "temperature_coefficient_1_K": (0.0, 0.1, "relative rise of the metal's resistivity with temperature"),
+    "thermal_conductivity_W_mK": (1e-3, 1e4, "of the film"),
+    "heat_capacity_J_m3K": (1e4, 1e8, "of the film"),
+    "contact_heat_transfer_W_m2K": (0.0, 1e12, "from the film into its contacts"),
+}
+
+_ROLES = ("active_electrode", "film", "transport_layer", "counter_electrode")
+_KINDS = {"published": ("source", "locator"), "calibrated": ("fitted_to",), "assumed": ("reason", "range")}
+_QUANTITY_KEYS = {
+    "value",
+    "unit",
+    "kind",
+    "source",
+    "locator",
+    "fitted_to",
+    "reason",
+    "range",
+    "note",
+    "barrier",
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number of a device with its kind: published, calibrated or assumed; never a mixture.
+
+    Attributes
+    ----------
+    name : str
+        Ends in the canonical unit.
+    value : float
+        In the canonical unit.
+    unit : str
+        Canonical unit as text.
+    kind : {"published", "calibrated", "assumed"}
+    source, locator : str
+        Bib key and place, for a published number.
+    fitted_to : str
+        The device-level observable that a calibrated number was fitted to.
+    reason : str
+        Why an assumed number was chosen.
+    range : tuple of float or None
+        Plausible range in the canonical unit, for an assumed number.
+    barrier : str
+        Id of the database row that the number is.
+    note : str
+    """
+
+    name: str
+    value: float
+    unit: str
+    kind: str
+    source: str = ""
+    locator: str = ""
+    fitted_to: str = ""
+    reason: str = ""
+    range: tuple[float, float] | None = None
+    barrier: str = ""
+    note: str = ""
+
+    @property
+    def origin(self) -> str:
+        """One line that says where the number comes from."""
+        if self.kind == "published":
+            return f"{self.source}, {self.locator}"
+        return f"fitted to {self.fitted_to}" if self.kind == "calibrated" else self.reason
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:g} {self.unit} ({self.kind}: {self.origin})"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the stack, bottom to top.
+
+    Attributes
+    ----------
+    name, material : str
+    role : {"active_electrode", "film", "transport_layer", "counter_electrode"}
+    thickness : Parameter
+        In m.
+    """
+
+    name: str
+    material: str
+    role: str
+    thickness: Parameter
+
+    @property
+    def thickness_m(self) -> float:
+        """Thickness, m."""
+        return self.thickness.value
+
+
+def _canonical(name: str) -> str:
+    """Canonical unit in the name of a parameter: the longest known dimension that ends it."""
+    dimensions = sorted({d for d, _ in _UNITS.values()} - {"1"}, key=len, reverse=True)
+    return next((d for d in dimensions if name.endswith("_" + d)), "1")
+
+
+def _text(dimension: str) -> str:
+    return next(u for u, (d, f) in _UNITS.items() if d == dimension and f == 1.0)
+
+
+class _Reader:
+    """Turns one card into a Device and names file and key in every complaint."""
+
+    def __init__(self, file: Path, database: Database):
+        self.file, self.database = file, database
+
+    def fail(self, what: str, key: str, **details: Any) -> DataError:
+        return DataError(what, file=self.file, key=key, **details)
+
+    def known(self, table: Mapping[str, Any], allowed: set[str], key: str) -> None:
+        for name in table:
+            if name not in allowed:
+                close = difflib.get_close_matches(name, allowed, n=1)
+                raise self.fail(
+                    "unknown key",
+                    f"{key}.{name}" if key else name,
+                    got=name,
+                    allowed=", ".join(sorted(allowed)) if len(allowed) < 15 else "a key of this table",
+                    action=f"Did you mean {close[0]!r}?" if close else "Remove it, or see data/devices for examples",
+                )
+
+    def text(self, table: Mapping[str, Any], name: str, key: str) -> str:
+        path = f"{key}.{name}" if key else name
+        if name not in table:
+            raise self.fail("missing key", path, allowed="a text", action=f'Add {name} = "..."')
+        if not isinstance(table[name], str) or not table[name].strip():
+            raise self.fail("must be a text", path, got=table[name])
+        return table[name]
+
+    def number(self, value: Any, key: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise self.fail("must be a finite number", key, got=repr(value))
+        return float(value)
+
+    def quantity(self, table: Any, name: str, key: str, low: float, high: float) -> Parameter:
+        dimension = _canonical(name)
+        if not isinstance(table, Mapping):
+            raise self.fail(
+                "must be a table with value, unit and kind",
+                key,
+                got=table,
+                allowed=f'{{ value = ..., unit = "{_text(dimension)}", kind = published | calibrated | assumed }}',
+            )
+        self.known(table, _QUANTITY_KEYS, key)
+        if "barrier" in table:
+            return self.from_barrier(table, name, key, low, high)
+        for required in ("value", "unit", "kind"):
+            if required not in table:
+                units = ", ".join(u for u, (d, _) in _UNITS.items() if d == dimension)
+                allowed = {"unit": units, "kind": ", ".join(_KINDS), "value": "a number"}[required]
+                raise self.fail(
+                    f"missing {required}",
+                    f"{key}.{required}",
+                    allowed=allowed,
+                    action=f"Add {required} to this entry",
+                )
+        kind = table["kind"]
+        if kind not in _KINDS:
+            raise self.fail("unknown kind", f"{key}.kind", got=kind, allowed=", ".join(_KINDS))
+        for required in _KINDS[kind]:
+            if required not in table:
+                raise self.fail(
+                    f"a number marked {kind} needs {required}", f"{key}.{required}", action=f"Add {required}"
+                )
+        factor = self.factor(table["unit"], dimension, f"{key}.unit")
+        value = self.number(table["value"], f"{key}.value") * factor
+        self.bounded(value, key, dimension, low, high)
+        span = None
+        if "range" in table:
+            if not isinstance(table["range"], list) or len(table["range"]) != 2:
+                raise self.fail("must be [low, high]", f"{key}.range", got=table["range"])
+            first, last = (self.number(v, f"{key}.range") * factor for v in table["range"])
+            if not first <= value <= last:
+                raise self.fail("range must hold the value", f"{key}.range", got=table["range"])
+            span = (first, last)
+        words = {k: str(table.get(k, "")) for k in ("source", "locator", "fitted_to", "reason", "note")}
+        return Parameter(name, value, _text(dimension), kind, range=span, **words)
+
+    def factor(self, unit: Any, dimension: str, key: str) -> float:
+        if unit not in _UNITS or _UNITS[unit][0] != dimension:
+            allowed = ", ".join(u for u, (d, _) in _UNITS.items() if d == dimension)
+            raise self.fail("wrong or unknown unit", key, got=unit, allowed=allowed)
+        return _UNITS[unit][1]
+
+    def bounded(self, value: float, key: str, dimension: str, low: float, high: float) -> None:
+        if not low <= value <= high:
+            unit = _text(dimension)
+            raise self.fail(
+                "out of physical bounds",
+                f"{key}.value",
+                got=f"{value:g} {unit}",
+                allowed=f"{low:g} to {high:g} {unit}",
+            )
+
+    def from_barrier(self, table: Mapping[str, Any], name: str, key: str, low: float, high: float) -> Parameter:
+        self.known(table, {"barrier", "note"}, key)
+        try:
+            row = self.database.get(table["barrier"])
+        except InputError as error:
+            raise self.fail(
+                "no such barrier in the database",
+                f"{key}.barrier",
+                got=table["barrier"],
+                action=str(error),
+            ) from error
+        if row.is_bound or row.is_range:
+            raise self.fail(
+                "this barrier is a range, a card needs one value",
+                f"{key}.barrier",
+                got=str(row),
+                action="Point to a single value, or state value, range and reason as assumed",
+            )
+        self.bounded(row.value_eV, key, _canonical(name), low, high)
+        return Parameter(
+            name,
+            row.value_eV,
+            "eV",
+            "published",
+            source=row.source,
+            locator=row.locator + (f" of {row.via}" if row.via else ""),
+            barrier=row.id,
+            note=str(table.get("note", "")),
+        )
+
+    def device(self, card: Mapping[str, Any]) -> Device:
+        self.known(card, {"schema", "name", "description", "sources", "layers", "geometry", "parameters"}, "")
+        if card.get("schema") != 1:
+            raise self.fail("unknown schema", "schema", got=card.get("schema"), allowed="1")
+        layers = card.get("layers")
+        if not isinstance(layers, list) or not layers:
+            raise self.fail("a device needs layers", "layers", allowed="[[layers]], bottom to top")
+        stack = []
+        for i, entry in enumerate(layers):
+            key = f"layers[{i}]"
+            self.known(entry, {"name", "material", "role", "thickness_m"}, key)
+            role = self.text(entry, "role", key)
+            if role not in _ROLES:
+                raise self.fail("unknown role", f"{key}.role", got=role, allowed=", ".join(_ROLES))
+            thickness = self.quantity(entry.get("thickness_m"), "thickness_m", f"{key}.thickness_m", 1e-10, 1e-3)
+            stack.append(Layer(self.text(entry, "name", key), self.text(entry, "material", key), role, thickness))
+        for role in ("active_electrode", "film", "counter_electrode"):
+            if sum(layer.role == role for layer in stack) != 1:
+                raise self.fail(
+                    f"the stack must have exactly one {role}", "layers", got=[layer.role for layer in stack]
+                )
+        geometry = card.get("geometry", {})
+        self.known(geometry, {"area_m2"}, "geometry")
+        area = self.quantity(geometry.get("area_m2"), "area_m2", "geometry.area_m2", 1e-18, 1e-2)
+        entries = card.get("parameters", {})
+        self.known(entries, set(PARAMETERS), "parameters")
+        parameters = {
+            name: self.quantity(entry, name, f"parameters.{name}", *PARAMETERS[name][:2])
+            for name, entry in entries.items()
+        }
+        own = card.get("sources", [])
+        return Device(
+            name=self.text(card, "name", ""),
+            description=self.text(card, "description", ""),
+            layers=tuple(stack),
+            area=area,
+            parameters=parameters,
+            sources=tuple(sorted({*own, *(p.source for p in parameters.values() if p.source), *self.rows(parameters)})),
+            file=str(self.file),
+        )
+
+    def rows(self, parameters: Mapping[str, Parameter]) -> set[str]:
+        ids = [p.barrier for p in parameters.values() if p.barrier]
+        return {source for i in ids for source in self.database.get(i).sources}
+
+
+@dataclass(frozen=True)
+class Device:
+    """An ordered stack of layers and electrodes, geometry, and parameters with their kinds.
+
+    Attributes
+    ----------
+    name, description : str
+    layers : tuple of Layer
+        Bottom to top.
+    area : Parameter
+        Electrode area, m^2.
+    parameters : mapping of str to Parameter
+    sources : tuple of str
+        Bib keys.
+
+    Examples
+    --------
+    >>> device = Device.load("john2022-ogb")
+    >>> device.film.thickness_m
+    2e-08
+    >>> device["hop_barrier_eV"].kind
+    'published'
+    """
+
+    name: str
+    description: str
+    layers: tuple[Layer, ...]
+    area: Parameter
+    parameters: Mapping[str, Parameter] = field(repr=False)
+    sources: tuple[str, ...] = field(default=(), repr=False)
+    file: str = field(default="", repr=False, compare=False)
+
+    @classmethod
+    def load(cls, name: str | os.PathLike[str], *, database: Database | None = None) -> Device:
+        """Read a card by its shipped name, or by path.
+
+        Parameters
+        ----------
+        name : str or path
+            ``"john2022-ogb"``, or a path that ends in ``.toml``.
+        database : Database, optional
+            Where the card's barriers are looked up; the packaged one by default.
+
+        Raises
+        ------
+        DataError
+            If the card breaks the schema; names file, key, found and allowed.
+        InputError
+            If there is no such card.
+        """
+        file = Path(name) if str(name).endswith(".toml") else CARDS / f"{name}.toml"
+        if not file.is_file():
+            known = cls.names()
+            close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
+            raise InputError(
+                "No such device card",
+                got=str(name),
+                allowed=", ".join(known) + ", or a path to a .toml card",
+                action=f"Did you mean {', '.join(close)}?" if close else None,
+            )
+        try:
+            card = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DataError("not valid TOML", file=file, key="(file)", got=str(error)) from error
+        except OSError as error:
+            raise OutputError(f"{file} could not be read", got=str(error)) from error
+        return _Reader(file, Database.load() if database is None else database).device(card)
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names of the shipped cards."""
+        return sorted(path.stem for path in CARDS.glob("*.toml"))
+
+    def layer(self, role: str) -> Layer:
+        """The first layer, bottom to top, with this role."""
+        for layer in self.layers:
+            if layer.role == role:
+                return layer
+        raise InputError(f"{self.name} has no layer with this role", got=role, allowed=", ".join(_ROLES))
+
+    @property
+    def film(self) -> Layer:
+        """The switching film."""
+        return self.layer("film")
+
+    @property
+    def active_electrode(self) -> Layer:
+        """The electrode whose metal may dissolve."""
+        return self.layer("active_electrode")
+
+    @property
+    def area_m2(self) -> float:
+        """Electrode area, m^2."""
+        return self.area.value
+
+    def __getitem__(self, name: str) -> Parameter:
+        try:
+            return self.parameters[name]
+        except KeyError:
+            close = difflib.get_close_matches(name, self.parameters, n=3)
+            raise InputError(
+                f"Device {self.name} has no such parameter",
+                got=name,
+                allowed=", ".join(close or sorted(self.parameters)),
+                action="Add it to the card under [parameters] if the model needs it",
+            ) from None
+
+    def value(self, name: str) -> float:
+        """Value of one parameter in its canonical unit."""
+        return self[name].value
+
+    def with_parameters(self, **values: float) -> Device:
+        """A copy with other values; they count as assumed, with the old value in the reason.
+
+        Examples
+        --------
+        >>> device = Device.load("john2022-ogb")
+        >>> harder = device.with_parameters(dissolution_barrier_eV=device.value("dissolution_barrier_eV") + 0.05)
+        >>> harder["dissolution_barrier_eV"].kind
+        'assumed'
+        """
+        changed = dict(self.parameters)
+        for name, value in values.items():
+            old = self[name]
+            low, high, _ = PARAMETERS[name]
+            if not (np.isfinite(value) and low <= value <= high):
+                raise InputError(
+                    f"{name} is out of physical bounds", got=f"{value} {old.unit}", allowed=f"{low} to {high}"
+                )
+            changed[name] = Parameter(
+                name,
+                float(value),
+                old.unit,
+                "assumed",
+                reason=f"set by the caller; the card has {old.value:g} {old.unit}",
+                range=(min(value, old.value), max(value, old.value)),
+            )
+        return replace(self, parameters=changed)
+
+    def with_electrode(self, material: str) -> Device:
+        """A copy whose active electrode is of another metal.
+
+        The metal decides the energy of its cation, through its standard potential; nothing else changes.
+        """
+        layers = tuple(
+            replace(layer, name=f"{material} electrode", material=material)
+            if layer.role == "active_electrode"
+            else layer
+            for layer in self.layers
+        )
+        return replace(self, name=f"{self.name}-{material.lower()}", layers=layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers that decide a simulation, as plain data: what a result is cached and replayed by."""
+        return {
+            "name": self.name,
+            "area_m2": self.area_m2,
+            "layers": [[layer.material, layer.role, layer.thickness_m] for layer in self.layers],
+            "parameters": {name: p.value for name, p in sorted(self.parameters.items())},
+        }

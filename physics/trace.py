@@ -1,0 +1,199 @@
+"""The trace: the one Dataset that every simulation returns and every later step reads.
+
+Variables over dimension ``time`` (and optionally ``device``, ``cycle``):
+
+============== ==== ================================================================================
+time           s    instants of :attr:`Waveform.times_s`
+voltage        V    what the source would apply (the waveform)
+device_voltage V    what the device sees once the compliance limit has acted
+current        A    current through the device, signed
+conductance    S    current / device_voltage, defined at zero voltage too as the small-signal value
+============== ==== ================================================================================
+
+A model may add variables (temperature, atom counts, fields); each carries ``units``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from .errors import DataError, InputError, OutputError
+from .waveform import Waveform
+
+__all__ = ["check", "make", "read", "waveform_of", "write"]
+
+_REQUIRED = {
+    "voltage": ("V", "source voltage"),
+    "device_voltage": ("V", "device voltage"),
+    "current": ("A", "current"),
+    "conductance": ("S", "conductance"),
+}
+
+
+def make(
+    waveform: Waveform,
+    *,
+    model: str,
+    device_voltage_V: ArrayLike,
+    current_A: ArrayLike,
+    conductance_S: ArrayLike,
+    parameters: Mapping[str, Any],
+    sources: Sequence[str] = (),
+    seed: str | None = None,
+    extra: Mapping[str, tuple[Any, ArrayLike, str, str]] | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Build a trace at the report times of a waveform.
+
+    Parameters
+    ----------
+    waveform : Waveform
+        The stimulus; gives ``time`` and ``voltage``.
+    model : str
+        Name of the simulation that made the trace.
+    device_voltage_V, current_A, conductance_S : array, shape (time,), V, A and S
+    parameters : mapping
+        What is needed to run it again; must be JSON-serialisable.
+    sources : sequence of str
+        Bib keys.
+    seed : str, optional
+        State of the random generator before the run.
+    extra : mapping of name to (dims, values, unit, long name), optional
+        Further variables.
+    attrs : mapping, optional
+        Further attributes.
+
+    Returns
+    -------
+    xarray.Dataset
+        Passes :func:`check`.
+    """
+    from .. import __version__
+
+    time = waveform.times_s
+    columns: dict[str, tuple[Any, Any, str, str]] = {
+        "voltage": ("time", waveform.voltage_at(time), *_REQUIRED["voltage"]),
+        "device_voltage": ("time", device_voltage_V, *_REQUIRED["device_voltage"]),
+        "current": ("time", current_A, *_REQUIRED["current"]),
+        "conductance": ("time", conductance_S, *_REQUIRED["conductance"]),
+        **(extra or {}),
+    }
+    data = {
+        name: (dims, np.asarray(values), {"units": unit, "long_name": label})
+        for name, (dims, values, unit, label) in columns.items()
+    }
+    trace = xr.Dataset(data, coords={"time": ("time", time, {"units": "s", "long_name": "time"})})
+    trace.attrs.update(
+        model=model,
+        version=__version__,
+        parameters=json.dumps(dict(parameters), sort_keys=True),
+        sources=json.dumps(sorted(set(sources))),
+        seed="" if seed is None else seed,
+        waveform=json.dumps(waveform.to_dict()),
+        **dict(attrs or {}),
+    )
+    return check(trace)
+
+
+def check(trace: xr.Dataset, *, name: str = "trace") -> xr.Dataset:
+    """Return the trace if it follows the schema.
+
+    Raises
+    ------
+    InputError
+        If a variable, its dimension or its unit is missing, or a required value is not finite.
+    """
+    if "time" not in trace.coords:
+        raise InputError(f"{name} has no coordinate 'time'", got=list(trace.coords), allowed="time in seconds")
+    for variable, (unit, _) in _REQUIRED.items():
+        if variable not in trace:
+            raise InputError(
+                f"{name} lacks variable {variable!r}",
+                got=list(trace.data_vars),
+                allowed=f"{', '.join(_REQUIRED)}",
+            )
+        if "time" not in trace[variable].dims:
+            raise InputError(f"{name}.{variable} lacks dimension 'time'", got=trace[variable].dims)
+        if trace[variable].attrs.get("units") != unit:
+            raise InputError(
+                f"{name}.{variable} has the wrong unit", got=trace[variable].attrs.get("units"), allowed=unit
+            )
+        if not np.isfinite(trace[variable].values).all():
+            raise InputError(f"{name}.{variable} holds values that are not finite", action="Drop those instants first")
+    for variable in trace.data_vars:
+        if "units" not in trace[variable].attrs:
+            raise InputError(f"{name}.{variable} has no units attribute", action='Set attrs["units"], "1" if none')
+    return trace
+
+
+def waveform_of(trace: xr.Dataset) -> Waveform:
+    """The stimulus that made the trace; for a measured trace, the piecewise line through its voltages.
+
+    Raises
+    ------
+    InputError
+        If the trace has several devices or cycles and no recorded waveform.
+    """
+    if "waveform" in trace.attrs:
+        return Waveform.from_dict(json.loads(trace.attrs["waveform"]))
+    voltage = trace["voltage"]
+    if voltage.ndim != 1:
+        raise InputError("A measured trace must be one-dimensional to act as a waveform", got=voltage.dims)
+    limit = trace.attrs.get("compliance_A", np.inf)
+    return Waveform(trace["time"].values, voltage.values, np.array(limit))
+
+
+def write(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write a trace as NetCDF (version 3, 64-bit offsets); the file appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
+        trace.to_netcdf(temporary, engine="scipy")
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} could not be written", got=str(error), action="Choose a folder that you may write to"
+        ) from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+    return target
+
+
+def read(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a trace written by :func:`write`, whole, into memory.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or is not a trace.
+    """
+    try:
+        trace = xr.load_dataset(path, engine="scipy")
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            "not a readable trace",
+            file=path,
+            key="(file)",
+            got=str(error),
+            allowed="a NetCDF file of halidrift",
+        ) from error
+    return check(trace, name=str(path))

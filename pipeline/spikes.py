@@ -1,0 +1,375 @@
+"""`FiringPatterns`: the four neural firing patterns that John et al. classify, as voltage trains.
+
+Their Methods leave a dozen choices open. Each is an argument here; the docstring gives the default and its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..physics.errors import InputError
+from ..physics.randomness import Rng, describe, generator, spawn
+from ..physics.waveform import Waveform
+
+__all__ = ["CLASSES", "FiringPatterns"]
+
+CLASSES = ("Bursting", "Adapting", "Tonic", "Irregular")
+"""Names of the four patterns; a label is an index into this tuple."""
+
+
+@dataclass(frozen=True, eq=False)
+class FiringPatterns:
+    """Labelled spike trains of the four firing patterns, each train a :class:`Waveform`.
+
+    Patterns come in blocks of one class, in the order of :data:`CLASSES`. Inside a block, pattern `i` is cycle
+    ``i // devices`` on device ``i % devices``.
+
+    Parameters
+    ----------
+    per_class : int, >= 1
+        Patterns of each class. Published: 4975 = 199 cycles x 25 devices.
+    rng : int, Generator or None
+        Seed of everything that is drawn; the same seed gives the same trains.
+    devices : int, >= 1
+        Number of devices that the patterns are dealt to in turn. Published: 25.
+    shared_trains : bool
+        True: one set of trains of a class goes to every device, as "199 cycles applied to 25 devices" may mean.
+        False (default): every measurement has a train of its own. The text allows both; with shared trains a
+        random split puts the same train, on another device, into training and test set, so the default is the
+        one that cannot leak. See :meth:`split` for ``by="train"``.
+    spike_width_s : float, s, > 0
+        Published twice, differently: 20 ms (Fig. 4b and the relaxation test) and 25 ms (Methods). A 20 ms write
+        and the 5 ms read would make up 25 ms; so 20 ms is the default.
+    amplitude_V : float, V
+        Published: 1 V.
+    duration_s : float, s, > 0
+        Length of a pattern. Published: about 1050 ms; exactly 30 nodes x 35 ms here. Spikes that would begin
+        later are dropped and a pulse that would outlast the pattern is cut.
+    compliance_A : float, A, > 0
+        Compliance current of the volatile mode. Published: 1 uA.
+    bursts : tuple of int
+        Smallest and largest number of burst groups, drawn uniformly. Published: 4-5. A train of 4 groups is
+        silent afterwards; the text does not say that bursts fill the pattern.
+    spikes_per_burst : int, >= 1
+        Published: 4.
+    burst_isi_s : float, s, >= 0
+        Interspike interval inside a group. Published: 5 ms, without a spread.
+    burst_gap_s : tuple of float, s
+        Range of the interval between groups, drawn uniformly. Published: 75-125 ms; the distribution is not.
+    burst_gap_drawn : {"train", "gap"}
+        Draw that interval once for the train or for every gap. Default "train": the Methods define bursting by
+        "a constant inter-group interval".
+    adapting_isi_s : float, s, > 0
+        First interval of an adapting train. Published: 5 ms.
+    adapting_growth : float, >= 0
+        Growth of the interval with each new spike. Published: 50 %.
+    adapting_spread : {"interval", "growth"}
+        What the 5 % standard deviation acts on: each interval independently (default, as the Methods say for
+        tonic trains), or the growth factor, so that deviations accumulate.
+    tonic_isi_s : float, s, > 0
+        Mean interval of a tonic train. Published: 70 ms.
+    isi_spread : float, in [0, 0.3]
+        Relative standard deviation of adapting and tonic intervals, normal. Published: 5 %.
+    irregular_segment_s : float, s, > 0
+        Published: 60 ms. Only whole segments count (17 in 1050 ms); segments shorter than a spike merge spikes.
+    irregular_probability : float, in [0, 1]
+        Probability of a spike at the beginning of a segment. Published: 50 %.
+    isi_is : {"gap", "period"}
+        Convention of all intervals above: from the end of a pulse to the start of the next, or from onset to
+        onset. Default "gap": a 5 ms period of 20 ms pulses would be one long pulse, not spikes.
+    start_phase_s : tuple of float, s, >= 0
+        Range of a delay of the whole train, drawn uniformly. Not in the paper; (0, 0) keeps all trains aligned
+        to the nodes, which makes the task much easier than random phases do.
+
+    Attributes
+    ----------
+    onsets : tuple of array, shape (spikes,), s
+        Spike onsets of each pattern.
+    labels, device, cycle, train : array of int, shape (patterns,)
+        Class, device index, cycle index and number of the spike train of each pattern.
+    seed : str
+        The random state that the trains were drawn from.
+
+    Raises
+    ------
+    InputError
+        For an argument outside its range.
+
+    References
+    ----------
+    .. [1] R. A. John et al., Nat. Commun. 13, 2074 (2022), Methods, "Neural spike pattern dataset generation".
+
+    Examples
+    --------
+    >>> task = FiringPatterns(per_class=10, rng=0)
+    >>> len(task), task.trains[0].duration_s, task.classes[task.labels[-1]]
+    (40, 1.05, 'Irregular')
+    """
+
+    per_class: int = 4975
+    rng: Rng = 0
+    _: KW_ONLY
+    devices: int = 25
+    shared_trains: bool = False
+    spike_width_s: float = 20e-3
+    amplitude_V: float = 1.0
+    duration_s: float = 1.05
+    compliance_A: float = 1e-6
+    bursts: tuple[int, int] = (4, 5)
+    spikes_per_burst: int = 4
+    burst_isi_s: float = 5e-3
+    burst_gap_s: tuple[float, float] = (75e-3, 125e-3)
+    burst_gap_drawn: Literal["train", "gap"] = "train"
+    adapting_isi_s: float = 5e-3
+    adapting_growth: float = 0.5
+    adapting_spread: Literal["interval", "growth"] = "interval"
+    tonic_isi_s: float = 70e-3
+    isi_spread: float = 0.05
+    irregular_segment_s: float = 60e-3
+    irregular_probability: float = 0.5
+    isi_is: Literal["gap", "period"] = "gap"
+    start_phase_s: tuple[float, float] = (0.0, 0.0)
+
+    onsets: tuple[NDArray[np.float64], ...] = field(init=False, repr=False)
+    labels: NDArray[np.int64] = field(init=False, repr=False)
+    device: NDArray[np.int64] = field(init=False, repr=False)
+    cycle: NDArray[np.int64] = field(init=False, repr=False)
+    train: NDArray[np.int64] = field(init=False, repr=False)
+    seed: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._check()
+        # a generator gives a child, so that the text of its state names these trains and no others
+        random = self.rng.spawn(1)[0] if isinstance(self.rng, np.random.Generator) else generator(self.rng)
+        seed, index = describe(random), np.arange(self.per_class)
+        device, cycle = index % self.devices, index // self.devices
+        own = cycle if self.shared_trains else index
+        trains = int(own[-1]) + 1
+        onsets: list[NDArray[np.float64]] = []
+        # one stream a class, so that an option of one class leaves the trains of the others as they were
+        for draw, stream in zip(
+            (self._bursting, self._adapting, self._tonic, self._irregular), spawn(random, 4), strict=True
+        ):
+            drawn = self._cut(draw(stream, trains), stream)
+            onsets += [drawn[i] for i in own]
+        classes = np.arange(len(CLASSES))
+        arrays = {
+            "labels": np.repeat(classes, self.per_class),
+            "device": np.tile(device, len(CLASSES)),
+            "cycle": np.tile(cycle, len(CLASSES)),
+            "train": (classes[:, None] * trains + own).ravel(),
+        }
+        for name, array in arrays.items():
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "onsets", tuple(onsets))
+        object.__setattr__(self, "seed", seed)
+
+    # -- the four classes: onsets before the start phase, padded with inf -----------------------------------
+
+    @property
+    def _step(self) -> float:
+        """What an interval must be lengthened by to become a distance of onsets, s."""
+        return self.spike_width_s if self.isi_is == "gap" else 0.0
+
+    def _bursting(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+        low, high = self.bursts
+        groups = rng.integers(low, high + 1, size=count)
+        pause = rng.uniform(*self.burst_gap_s, size=(count, 1 if self.burst_gap_drawn == "train" else high))
+        interval = np.full((count, high, self.spikes_per_burst), self.burst_isi_s)
+        interval[:, :, -1] = pause  # the interval after the last spike of a group
+        onsets = np.zeros((count, high * self.spikes_per_burst))
+        onsets[:, 1:] = np.cumsum(interval.reshape(count, -1)[:, :-1] + self._step, axis=1)
+        onsets[np.arange(onsets.shape[1]) >= groups[:, None] * self.spikes_per_burst] = np.inf
+        return onsets
+
+    def _adapting(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+        factor = 1.0 + self.adapting_growth
+        # enough intervals to fill the pattern even if every one of them came out five deviations short
+        length, intervals = 0.0, 0
+        short = max(1.0 - 5.0 * self.isi_spread, 0.1)
+        while length < self.duration_s:
+            drift = short**intervals if self.adapting_spread == "growth" else short
+            length += self._step + self.adapting_isi_s * factor**intervals * drift
+            intervals += 1
+            if intervals > _MOST_SPIKES:
+                raise InputError(
+                    "An adapting train would need too many spikes to fill the pattern",
+                    got=f"more than {_MOST_SPIKES}",
+                    action="Raise adapting_isi_s or adapting_growth",
+                )
+        deviation: NDArray[Any] = 1.0 + self.isi_spread * rng.standard_normal((count, intervals))
+        if self.adapting_spread == "growth":
+            deviation[:, 0] = 1.0
+            deviation = np.cumprod(deviation, axis=1)
+        mean = self.adapting_isi_s * np.power(factor, np.arange(intervals, dtype=float))
+        interval = np.maximum(mean * deviation, 0.0)
+        return np.hstack([np.zeros((count, 1)), np.cumsum(interval + self._step, axis=1)])
+
+    def _tonic(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+        short = max(1.0 - 5.0 * self.isi_spread, 0.1)
+        intervals = int(np.ceil(self.duration_s / (self._step + self.tonic_isi_s * short)))
+        deviation = 1.0 + self.isi_spread * rng.standard_normal((count, intervals))
+        interval = np.maximum(self.tonic_isi_s * deviation, 0.0)
+        return np.hstack([np.zeros((count, 1)), np.cumsum(interval + self._step, axis=1)])
+
+    def _irregular(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+        segments = int(np.floor(self.duration_s / self.irregular_segment_s * (1 + 1e-12)))
+        spikes = rng.random((count, segments)) < self.irregular_probability
+        return np.where(spikes, self.irregular_segment_s * np.arange(segments), np.inf)
+
+    def _cut(self, onsets: NDArray[np.float64], rng: np.random.Generator) -> list[NDArray[np.float64]]:
+        onsets = onsets + rng.uniform(*self.start_phase_s, size=(len(onsets), 1))
+        rows = []
+        for row in onsets:
+            kept = row[row < self.duration_s]
+            kept.setflags(write=False)
+            rows.append(kept)
+        return rows
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; a label is an index into them."""
+        return CLASSES
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Bib keys."""
+        return ("John2022",)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All choices as plain data: with a seed, what the trains replay from."""
+        names = [name for name in self.__dataclass_fields__ if name not in _DRAWN]
+        return {name: getattr(self, name) for name in names} | {"rng": self.seed}
+
+    @cached_property
+    def trains(self) -> NDArray[np.object_]:
+        """The stimuli: object array of :class:`Waveform`, shape (patterns,), so that index arrays select from it."""
+        made: dict[int, Waveform] = {}
+        trains = np.empty(len(self), dtype=object)
+        for i, (number, onsets) in enumerate(zip(self.train.tolist(), self.onsets, strict=True)):
+            if number not in made:
+                made[number] = Waveform.spikes(
+                    onsets,
+                    amplitude_V=self.amplitude_V,
+                    width_s=self.spike_width_s,
+                    duration_s=self.duration_s,
+                    compliance_A=self.compliance_A,
+                )
+            trains[i] = made[number]
+        trains.setflags(write=False)
+        return trains
+
+    def split(
+        self,
+        test_fraction: float = 0.1,
+        by: Literal["pattern", "device", "train"] = "pattern",
+        rng: Rng = 0,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices of a training and a test set, with the same share of every class in both.
+
+        Parameters
+        ----------
+        test_fraction : float, in (0, 1)
+            Published: 0.1. Rounded to whole units, at least one.
+        by : {"pattern", "device", "train"}
+            Unit that goes to one side whole: a measurement (the paper does not say; this is the easiest), a
+            device (does the readout work on a device that it has not seen?) or a spike train (no train on both
+            sides; differs from "pattern" only with `shared_trains`).
+        rng : int, Generator or None
+
+        Returns
+        -------
+        train, test : array of int, ascending
+
+        Raises
+        ------
+        InputError
+            If there are not two units to part, or for an unknown `by`.
+
+        Examples
+        --------
+        >>> train, test = FiringPatterns(per_class=20).split()
+        >>> train.size, test.size
+        (72, 8)
+        """
+        if not 0 < test_fraction < 1:
+            raise InputError("test_fraction must part the patterns", got=test_fraction, allowed="0 < fraction < 1")
+        random, patterns = generator(rng), np.arange(self.per_class)
+        if by == "device":
+            held = _hold_out(self.device, test_fraction, random, by)  # the same devices for all classes
+        elif by in ("pattern", "train"):
+            unit = np.arange(len(self)) if by == "pattern" else self.train
+            block = [unit[self.per_class * c + patterns] for c in range(len(CLASSES))]
+            held = np.concatenate([_hold_out(units, test_fraction, random, by) for units in block])
+        else:
+            raise InputError("Unknown way to split", got=by, allowed="pattern, device, train")
+        return np.flatnonzero(~held), np.flatnonzero(held)
+
+    def _check(self) -> None:
+        _whole("per_class", self.per_class)
+        _whole("devices", self.devices)
+        _whole("spikes_per_burst", self.spikes_per_burst)
+        for name in ("spike_width_s", "duration_s", "compliance_A", "adapting_isi_s"):
+            _inside(name, getattr(self, name), 0.0, np.inf, open_low=True)
+        _inside("tonic_isi_s", self.tonic_isi_s, self.duration_s / _MOST_SPIKES, np.inf)
+        _inside("irregular_segment_s", self.irregular_segment_s, self.duration_s / _MOST_SPIKES, self.duration_s)
+        _inside("burst_isi_s", self.burst_isi_s, 0.0, np.inf)
+        _inside("adapting_growth", self.adapting_growth, 0.0, 10.0)
+        _inside("isi_spread", self.isi_spread, 0.0, 0.3)
+        _inside("irregular_probability", self.irregular_probability, 0.0, 1.0)
+        _inside("amplitude_V", self.amplitude_V, -np.inf, np.inf)
+        for name, (low, high) in (("burst_gap_s", self.burst_gap_s), ("start_phase_s", self.start_phase_s)):
+            if not 0 <= low <= high < self.duration_s:
+                raise InputError(
+                    f"{name} must be an ascending range of times inside the pattern",
+                    got=f"({low}, {high}) s",
+                    allowed=f"0 <= low <= high < {self.duration_s} s",
+                )
+        for count in self.bursts:
+            _whole("bursts", count)
+        if self.bursts[0] > self.bursts[1]:
+            raise InputError("bursts must be (smallest, largest)", got=self.bursts)
+        for name, allowed in _WORDS.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"Unknown {name}", got=getattr(self, name), allowed=", ".join(allowed))
+
+
+_DRAWN = ("onsets", "labels", "device", "cycle", "train", "seed", "rng", "_")
+_WORDS = {"burst_gap_drawn": ("train", "gap"), "adapting_spread": ("interval", "growth"), "isi_is": ("gap", "period")}
+_MOST_SPIKES = 10_000  # 1 s of spikes every 0.1 ms: beyond it an argument is a mistake
+
+
+def _whole(name: str, value: int) -> None:
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise InputError(f"{name} must be a whole number", got=value, allowed=">= 1")
+
+
+def _inside(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    if not (np.isfinite(value) and low <= value <= high) or (open_low and value == low):
+        sign = "<" if open_low else "<="
+        raise InputError(f"{name} is out of range", got=value, allowed=f"{low:g} {sign} {name} <= {high:g}, finite")
+
+
+def _hold_out(units: NDArray[np.int64], fraction: float, rng: np.random.Generator, by: str) -> NDArray[np.bool_]:
+    """Mask of the patterns whose unit is drawn into the test set."""
+    distinct = np.unique(units)
+    if distinct.size < 2:
+        raise InputError(
+            f"There are not two units to part by {by}",
+            got=f"{distinct.size} in a class",
+            action="Take more patterns, or split by another unit",
+        )
+    count = min(max(round(fraction * distinct.size), 1), distinct.size - 1)
+    return np.isin(units, rng.choice(distinct, size=count, replace=False))

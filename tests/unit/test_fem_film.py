@@ -1,0 +1,230 @@
+"""`IonFilm`: signs, compliance, complaints. Whether its equations are solved right is in verification/test_pnp.py."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from halidrift.fem import IonFilm, film
+from halidrift.physics import trace
+from halidrift.physics.device import Device
+from halidrift.physics.errors import ConvergenceError, InputError, ValidityError
+from halidrift.physics.waveform import Waveform
+
+EDGE_S = 1e-6
+
+
+@pytest.fixture(scope="module")
+def device() -> Device:
+    return Device.load("kim2019-n3")
+
+
+def pulses(amplitude_V=-1.0, count=1, period_s=40e-3, width_s=20e-3):
+    return Waveform.pulses(amplitude_V, width_s, period_s, count, samples_per_period=4)
+
+
+def weights(device, waveform):
+    """Conductance over its value at rest, at the report times."""
+    result = IonFilm(device).simulate(waveform)
+    return result.time.values, result.conductance.values / result.conductance.values[0]
+
+
+def test_the_trace_follows_the_schema_and_replays(device):
+    stimulus = pulses()
+    result = IonFilm(device, profiles=True).simulate(stimulus, rng=7)
+    trace.check(result)
+    assert np.array_equal(result.time, stimulus.times_s)
+    assert trace.waveform_of(result) == stimulus
+    assert json.loads(result.attrs["parameters"])["device"] == device.to_dict()
+    assert result.density.shape == (result.time.size, 100)
+    assert result.position.attrs["units"] == "m"
+    assert "Kim2019" in json.loads(result.attrs["sources"])
+
+
+def test_the_currents_add_up_and_the_electrons_obey_the_conductance(device):
+    result = IonFilm(device).simulate(pulses())
+    total = result.electronic_current + result.ionic_current + result.displacement_current
+    np.testing.assert_allclose(total, result.current, rtol=1e-12, atol=1e-24)
+    np.testing.assert_allclose(
+        result.conductance * result.device_voltage, result.electronic_current, rtol=1e-12, atol=1e-24
+    )
+
+
+def test_the_displacement_current_on_an_edge_is_that_of_the_geometric_capacitance(device):
+    ion_film = IonFilm(device)
+    result = ion_film.simulate(pulses(amplitude_V=0.5))
+    assert result.displacement_current.values[1] == pytest.approx(ion_film.capacitance_F * 0.5 / EDGE_S, rel=1e-9)
+
+
+def test_a_negative_pulse_potentiates_and_a_positive_one_depresses(device):
+    for amplitude, sign in ((-1.0, 1), (1.0, -1)):
+        _, weight = weights(device, pulses(amplitude))
+        assert sign * (weight[-1] - 1.0) > 0.01
+
+
+def test_a_negative_pulse_draws_the_vacancies_to_the_active_electrode(device):
+    stimulus = pulses(-1.0)
+    result = IonFilm(device, profiles=True).simulate(stimulus)
+    end = result.sel(time=20e-3)
+    assert end.density.values[0] > 1.5e24 > 0.5e24 > end.density.values[-1]
+    assert end.ionic_current < 0  # positive ions move towards the active electrode: out of the film at its left
+
+
+def test_no_voltage_changes_nothing(device):
+    result = IonFilm(device).simulate(Waveform.hold(0.0, 0.1, samples=5))
+    assert np.abs(result.current).max() == 0.0
+    np.testing.assert_allclose(result.conductance, result.conductance[0], rtol=1e-13)
+
+
+def test_the_conductance_decays_after_a_pulse(device):
+    time, weight = weights(device, pulses(period_s=2.0))
+    after = weight[time >= 20e-3 + EDGE_S]
+    assert (np.diff(after) < 0).all()
+    assert after[-1] < 1.0 + 0.02 * (after[0] - 1.0)
+
+
+@pytest.mark.parametrize("n", ["1", "3", "inf"])
+def test_paired_pulse_facilitation_falls_with_the_interval(n):
+    """K-PPF-02: A2/A1 falls monotonically from 20 to 180 ms, and exceeds one."""
+    index = []
+    for interval in (20e-3, 60e-3, 100e-3, 180e-3):
+        time, weight = weights(Device.load(f"kim2019-n{n}"), pulses(count=2, period_s=20e-3 + interval))
+        first, second = (np.interp(start + 20e-3 + EDGE_S, time, weight) - 1.0 for start in (0.0, 20e-3 + interval))
+        index.append(second / first)
+    assert (np.diff(index) < 0).all()
+    assert index[-1] > 1.0
+
+
+@pytest.mark.parametrize(
+    "stimuli",
+    [
+        [pulses(count=count) for count in (1, 2, 5, 10, 20)],
+        [pulses(amplitude) for amplitude in (-0.1, -0.5, -1.0, -1.8)],
+        [pulses(width_s=width, period_s=0.25) for width in (20e-3, 50e-3, 100e-3, 200e-3)],
+        [pulses(count=5, period_s=1.0 / rate) for rate in (2.8, 10.0, 25.0)],
+    ],
+    ids=["number", "voltage", "duration", "frequency"],
+)
+def test_a_stronger_stimulus_leaves_a_larger_weight(device, stimuli):
+    """K-PLAST-01."""
+    peaks = [weights(device, stimulus)[1].max() for stimulus in stimuli]
+    assert (np.diff(peaks) > 0).all()
+
+
+def test_a_lower_barrier_relaxes_faster():
+    """Time after a pulse at which half of the added weight is left."""
+    halves = []
+    for name in ("kim2019-n1", "kim2019-n3", "kim2019-ninf"):
+        stimulus = Waveform.pulses(-1.0, 20e-3, 3.0, samples_per_period=300)
+        time, weight = weights(Device.load(name), stimulus)
+        added = (weight - 1.0)[time >= 20e-3 + EDGE_S]
+        halves.append(time[time >= 20e-3 + EDGE_S][np.argmax(added < 0.5 * added[0])])
+    assert (np.diff(halves) < 0).all()
+
+
+def test_the_source_never_delivers_more_than_its_limit(device):
+    """The edge of a 1 V pulse asks for 28 uA of displacement current; the voltage lags instead."""
+    limit = 1e-6
+    stimulus = Waveform.pulses(-1.0, 20e-3, 40e-3, 2, read_V=-0.5, read_width_s=5e-3, compliance_A=limit)
+    result = IonFilm(device).simulate(stimulus)
+    assert np.abs(result.current).max() <= limit * (1 + 1e-6)
+    assert np.abs(result.current).max() == pytest.approx(limit, rel=1e-6)
+    edge = result.sel(time=EDGE_S)
+    assert edge.voltage == -1.0
+    assert -0.05 < edge.device_voltage < -0.03  # 1 uA into 28 pF for 1 us
+    assert result.device_voltage.sel(time=20e-3).item() == pytest.approx(-1.0)
+
+
+def test_a_limit_on_the_electrons_divides_the_voltage(device):
+    """Held at a voltage whose steady current exceeds the limit, the device keeps I = Icc and V = Icc / G."""
+    limit = 0.2e-9
+    result = IonFilm(device).simulate(Waveform.hold(-2.0, 60.0, compliance_A=limit, samples=5))
+    last = result.isel(time=-1)
+    assert last.current.item() == pytest.approx(-limit, rel=1e-6)
+    assert abs(last.device_voltage.item()) < 2.0
+    assert last.device_voltage.item() == pytest.approx(-limit / last.conductance.item(), rel=1e-3)
+
+
+def test_the_same_waveform_gives_the_same_numbers(device):
+    first, second = (IonFilm(device).simulate(pulses(count=2)) for _ in range(2))
+    assert first.identical(second)
+
+
+def test_a_waveform_with_nearly_coincident_report_times_runs(device):
+    stimulus = pulses().with_samples([20e-3, 20e-3 + 3e-18, 20e-3 + 1e-14])
+    assert np.isfinite(IonFilm(device).simulate(stimulus).current).all()
+
+
+def test_a_card_that_lacks_a_parameter_is_refused(device):
+    bare = Device(
+        device.name,
+        "",
+        device.layers,
+        device.area,
+        {name: p for name, p in device.parameters.items() if name != "ion_density_1_m3"},
+    )
+    with pytest.raises(InputError, match=r"kim2019-n3 has no such parameter.*ion_density_1_m3"):
+        IonFilm(bare)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cells", -100),
+        ("cells", 11),
+        ("cells", 99.5),
+        ("wall_m", 0.0),
+        ("temperature_K", -300.0),
+        ("temperature_K", float("nan")),
+        ("tolerance", 0.0),
+        ("longest_step_s", -1.0),
+        ("sweeps", 1),
+    ],
+)
+def test_a_number_out_of_range_is_named(device, name, value):
+    with pytest.raises(InputError, match=name):
+        IonFilm(device, **{name: value})
+
+
+def test_a_mesh_that_would_grow_too_steeply_is_refused(device):
+    with pytest.raises(InputError, match="factor of two from cell to cell"):
+        IonFilm(device, cells=10, wall_m=1e-10)
+
+
+@pytest.mark.parametrize(("cells", "wall_m"), [(100, 0.4e-9), (4000, 1e-12), (50, 1e-8)])
+def test_the_mesh_fills_the_film_and_is_symmetric(device, cells, wall_m):
+    volume = IonFilm(device, cells=cells, wall_m=wall_m).equations().volume
+    assert volume.size == cells
+    assert volume.sum() == pytest.approx(300e-9, rel=1e-12)
+    np.testing.assert_allclose(volume, volume[::-1], rtol=1e-6)
+    assert volume[0] == pytest.approx(min(wall_m, 300e-9 / cells), rel=1e-6)
+
+
+def test_more_ions_than_sites_is_refused(device):
+    with pytest.raises(ValidityError, match="more ions than sites"):
+        IonFilm(device.with_parameters(ion_density_1_m3=1e28, site_density_1_m3=1e27))
+
+
+def test_a_field_beyond_linear_drift_is_refused(device):
+    with pytest.raises(ValidityError, match="too high"):
+        IonFilm(device).simulate(Waveform.hold(100.0, 1e-3))
+
+
+def test_a_newton_iteration_that_fails_says_when_and_how_far(device, monkeypatch):
+    monkeypatch.setattr("halidrift.fem.equations._CONVERGED", 0.0)
+    with pytest.raises(ConvergenceError, match=r"beyond t = 0 s.*last update of"):
+        IonFilm(device, sweeps=3).simulate(pulses())
+
+
+def test_a_crawl_ends(device, monkeypatch):
+    monkeypatch.setattr(film, "_STEP_BUDGET", 1)
+    with pytest.raises(ConvergenceError, match="time error"):
+        IonFilm(device, tolerance=1e-8).simulate(pulses())
+
+
+def test_importing_the_package_does_not_load_fipy():
+    code = "import sys, halidrift.fem; assert 'fipy' not in sys.modules; assert 'IonFilm' in dir(halidrift.fem)"
+    subprocess.run([sys.executable, "-c", code], check=True)
