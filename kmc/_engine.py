@@ -334,6 +334,7 @@ def update_network(state, physics):
         physics.tunnel_decay_1_m,
         physics.tunnel_gap_m,
         physics.spacing_m,
+        physics.leakage_S,
         physics.network_tolerance,
     )
     state.clock[FILAMENT] = G
@@ -366,7 +367,8 @@ def rebuild_rates(V, T, state, physics):
     tree[half:] = 0.0
     for i in range(state.count[N_METAL]):
         s = state.metal[i]
-        free = False  # an ion must have somewhere to go
+        # in fast transport an ion with nowhere to go is reduced again at once: no event
+        free = physics.explicit
         for d in range(6):
             t = state.neighbours[s, d]
             if t == TOP or (t >= 0 and state.occupation[t] == EMPTY):

@@ -16,7 +16,7 @@ tunnel_conductance = njit(cache=True)(formulas.tunnel_conductance)
 
 METAL = 2  # value of the occupation array for a reduced atom
 _FARTHEST_GAP = 8  # empty sites in a row across which tunnelling is still counted
-_WEAK = 1e-9  # link of each atom to the film around it, of a contact: lets an isolated cluster float with the film
+_WEAK = 1e-6  # link of each atom to the film around it, of a contact: lets an isolated cluster float with the film
 
 
 @njit(cache=True)
@@ -29,13 +29,13 @@ def link_conductance(n_i, n_j, contact_S, metal_S):
 
 @njit(cache=True)
 def network_conductance(
-    occupation, neighbours, coordination, metal, n_metal, u, psi, contact_S, metal_S, decay, gap_m, spacing_m, tolerance
+    occupation, neighbours, coordination, metal, n_metal, u, psi, contact_S, metal_S, decay, gap_m, spacing_m, floor_S, tolerance
 ):
     """Conductance of the metal between the electrodes, and the potential of each atom under one volt.
 
     Atoms conduct to neighbouring atoms and electrodes, and across gaps along z by tunnelling. Conjugate gradients
     with the diagonal as preconditioner, from the last `u`, until the residual in the energy norm, relative to the
-    conductance, is below `tolerance`: that norm bounds the error of the conductance up to the condition number.
+    conductance or to `floor_S`, below which it does not matter, is under `tolerance`: that norm bounds the error of the conductance up to the condition number.
     Returns (conductance, relative residual, iterations).
     """
     n = n_metal
@@ -120,7 +120,11 @@ def network_conductance(
         rz += r[i] * z[i]
     iterations = 0
     power = dissipation(x, target, weight, source, ground)
-    while rz > tolerance * power and iterations < 20 * n + 200:
+    while iterations < 20 * n + 200:
+        if rz <= tolerance * max(power, floor_S):
+            power = dissipation(x, target, weight, source, ground)
+            if rz <= tolerance * max(power, floor_S):
+                break
         pq = 0.0
         for i in range(n):
             a = diagonal[i] * p[i]
@@ -143,12 +147,10 @@ def network_conductance(
         for i in range(n):
             p[i] = z[i] + ratio * p[i]
         iterations += 1
-        if iterations % 10 == 0:
-            power = dissipation(x, target, weight, source, ground)
     for i in range(n):
         u[metal[i]] = x[i]
     power = dissipation(x, target, weight, source, ground)
-    return power, (rz / power if power > 0.0 else 0.0), iterations
+    return power, rz / max(power, floor_S), iterations
 
 
 @njit(cache=True)

@@ -95,11 +95,8 @@ PARAMETERS: dict[str, tuple[float, float, str]] = {
     "channel_radius_m": (0.0, 1e-7, "radius of the easy path between nanocrystals"),
     "channel_energy_eV": (0.0, 1.0, "extra energy of an ion outside the easy path"),
     "nucleus_radius_m": (0.0, 1e-7, "radius of the spot of the counter electrode on which Ag nucleates"),
-    "nucleation_energy_eV": (
-        0.0,
-        1.0,
-        "extra energy of an Ag atom on the counter electrode outside that spot",
-    ),
+    "mean_field_channel_radius_m": (0.0, 1e-7, "radius of the easy path as the continuum needs it"),
+    "mean_field_channel_energy_eV": (0.0, 1.0, "extra energy of an ion outside it"),
     # electrical and thermal
     "tunnel_barrier_eV": (0.05, 10.0, "height of the barrier in the gap"),
     "tunnel_gap_m": (0.0, 2e-9, "width of the gap that one missing atom leaves"),

@@ -9,12 +9,13 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+
 from halidrift.fem import IonFilm
 from halidrift.fem.equations import IonEquations, bernoulli, bernoulli_slope, graded_mesh
 from halidrift.fem.film import _Run
 from halidrift.physics.device import Device
 from halidrift.physics.waveform import Waveform
-from scipy.optimize import brentq
 
 LENGTH = 300e-9
 LAMBDA = 5e-9

@@ -1,0 +1,35 @@
+"""Compact device models: fitted to traces, fast enough for a network, exportable to circuit simulators."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .fitting import fit
+    from .nonvolatile import NonVolatile
+    from .parameters import FittedParameter, ParameterTable
+    from .volatile import Volatile
+
+__all__ = ["FittedParameter", "NonVolatile", "ParameterTable", "Volatile", "fit"]
+
+# Loaded on first use: numba and lmfit cost seconds.
+_HOMES = {
+    "fit": "fitting",
+    "FittedParameter": "parameters",
+    "NonVolatile": "nonvolatile",
+    "ParameterTable": "parameters",
+    "Volatile": "volatile",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    if name in ("characterise", "export", "laws"):
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,108 @@
+"""`fit`: a compact model from traces, whoever made them: KMC, FEM, a compact model or a probe station."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import xarray as xr
+
+from ..physics.errors import InputError
+from .ensembles import gather, sources_of
+from .model import CompactModel
+from .nonvolatile import NonVolatile
+from .volatile import Volatile
+
+__all__ = ["fit"]
+
+Model = TypeVar("Model", bound=CompactModel)
+
+
+def fit(
+    model: type[Model],
+    traces: Sequence[xr.Dataset] | xr.Dataset,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | None = None,
+    resamples: int = 40,
+) -> Model:
+    """Fit a compact model to traces.
+
+    Parameters
+    ----------
+    model : type
+        :class:`Volatile` or :class:`NonVolatile`.
+    traces : Dataset or sequence of Dataset
+        Traces of the schema of :mod:`halidrift.physics.trace`. Dimensions besides ``time`` are runs; ``device``
+        tells devices apart, every other one counts as cycles of the same device. One-dimensional traces of equal
+        stimulus form an ensemble too.
+    fixed : mapping of str to float, optional
+        Parameters that are not fitted, by name.
+    start : mapping of str to float, optional
+        Starting values, by name, where the built-in guess is not good enough.
+    resamples : int, >= 0
+        Bootstrap resamples of the runs for the standard errors of a volatile ensemble (from five runs on).
+
+    Returns
+    -------
+    Volatile or NonVolatile
+        ``parameters`` says for each number its standard error and origin, ``goodness`` the error for each trace,
+        ``warnings`` what could not be done.
+
+    Raises
+    ------
+    InputError
+        If there are no traces, no switching in them, too few points, or an unknown parameter name.
+    ConvergenceError
+        If the optimiser fails.
+
+    Notes
+    -----
+    *Volatile.* Least squares (lmfit) of ln G of the typical run (median over the runs of one stimulus at each
+    instant) against the noise-free model, divided by ln(G_on / G_off); every instant weighs the same. r, s and V_n
+    enter only if they lower the Bayesian information criterion by more than 10. In an ensemble of five runs or more,
+    256 simulated runs then match the lognormal moments of the runs' relaxation and set times: they give the median
+    of tau and the spreads of tau and k_0. Runs that had not switched at the end are censored, and simulated runs are
+    measured, censored and left out by the same rules. Relaxation under voltage (`relaxation_voltage_V`) is taken as
+    free of the voltage or as held back with V_0, whichever explains the curves and the share of SETs better.
+
+    Standard errors: bootstrap over runs in such an ensemble (tau: curvature of the likelihood), else the covariance of
+    the least squares. Read noise: fourth differences of ln G on the plateaus, counted as none below 1e-3; it needs a
+    sampling finer than tau / 5.
+
+    *NonVolatile.* Linear regression (lmfit) of the LRS conductance at the read voltage against the compliance,
+    weighted with the standard deviation that a likelihood linear in the compliance gives; set and reset voltages
+    are medians of the loops. Spread is estimated only where a compliance was measured more than once.
+
+    References
+    ----------
+    .. [1] R. A. John et al., Nat. Commun. 13, 2074 (2022), Methods: normal law with mean and standard deviation
+       linear in the compliance.
+    """
+    known: type[CompactModel] = model
+    if known not in (Volatile, NonVolatile):
+        raise InputError(
+            "fit knows no such model", got=getattr(model, "__name__", model), allowed="Volatile, NonVolatile"
+        )
+    for group, values in (("fixed", fixed or {}), ("start", start or {})):
+        for name, value in values.items():
+            if name not in known.QUANTITIES:
+                raise InputError(
+                    f"{group} names no parameter of {known.__name__}", got=name, allowed=", ".join(known.QUANTITIES)
+                )
+            quantity = known.QUANTITIES[name]
+            if not quantity.low <= value <= quantity.high:
+                raise InputError(
+                    f"{group}[{name!r}] is out of bounds",
+                    got=f"{value} {quantity.unit}",
+                    allowed=f"{quantity.low:g} to {quantity.high:g} {quantity.unit}",
+                )
+    ensembles = gather(traces)
+    sources = sources_of([traces] if isinstance(traces, xr.Dataset) else traces)
+    if known is Volatile:
+        from .volatile_fit import fit_volatile
+
+        return fit_volatile(ensembles, dict(fixed or {}), dict(start or {}), sources, resamples)  # type: ignore[return-value]
+    from .nonvolatile_fit import fit_nonvolatile
+
+    return fit_nonvolatile(ensembles, dict(fixed or {}), dict(start or {}), sources)  # type: ignore[return-value]

@@ -1,0 +1,220 @@
+"""`CompactModel`: what every compact model has besides its physics."""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ..physics.errors import InputError, ValidityError
+from ..physics.waveform import Waveform
+from .parameters import FittedParameter, ParameterTable, Quantity
+
+__all__ = ["CompactModel", "generator", "seed_text"]
+
+Rng = int | np.random.Generator | None
+
+
+def generator(rng: Rng) -> np.random.Generator | None:
+    """The generator that `rng` names; None stays None, the noise-free typical device.
+
+    Raises
+    ------
+    InputError
+        If `rng` is neither a whole number, nor a Generator, nor None.
+    """
+    if rng is None or isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, bool) or not isinstance(rng, int | np.integer) or rng < 0:
+        raise InputError("rng must be a seed, a Generator or None", got=repr(rng), allowed="a whole number >= 0")
+    return np.random.default_rng(int(rng))
+
+
+def seed_text(rng: Rng) -> str:
+    """What a trace records of `rng`."""
+    if rng is None:
+        return "none: typical device, no noise"
+    return str(int(rng)) if isinstance(rng, int | np.integer) else f"{type(rng.bit_generator).__name__} state given"
+
+
+@dataclass(frozen=True)
+class CompactModel(ABC):
+    """A frozen parameter set with `simulate`, `respond` and `export`.
+
+    Parameters
+    ----------
+    parameters : ParameterTable
+        Every number of the model.
+    sources : tuple of str
+        Bib keys of the method and of the traces behind the numbers.
+    goodness : mapping of str to float
+        Normalised error of the fit for each trace; empty for a model written by hand.
+    warnings : tuple of str
+        What the fit could not do.
+    """
+
+    parameters: ParameterTable
+    sources: tuple[str, ...] = ()
+    goodness: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    QUANTITIES: ClassVar[Mapping[str, Quantity]] = {}
+    METHOD_SOURCES: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        known = set(self.QUANTITIES)
+        if set(self.parameters) != known:
+            odd = sorted(set(self.parameters) ^ known)
+            raise InputError(f"{type(self).__name__} has other parameters", got=odd, allowed=", ".join(self.QUANTITIES))
+        for name, quantity in self.QUANTITIES.items():
+            entry = self.parameters[name]
+            optional = quantity.default is not None and math.isnan(quantity.default)
+            if optional and not entry.estimated:
+                continue
+            if not quantity.low <= entry.value <= quantity.high:
+                raise InputError(
+                    f"{type(self).__name__}.{name} is out of bounds",
+                    got=f"{entry.value} {quantity.unit}",
+                    allowed=f"{quantity.low:g} to {quantity.high:g} {quantity.unit}",
+                )
+        object.__setattr__(self, "sources", tuple(sorted({*self.sources, *self.METHOD_SOURCES})))
+        self._check()
+
+    def _check(self) -> None:  # noqa: B027 - most models have none
+        """Relations between parameters; raises InputError."""
+
+    @classmethod
+    def of(cls, *, reason: str = "given by hand", **values: float) -> Self:
+        """A model written by hand: each value given counts as assumed, each other takes its default.
+
+        Parameters
+        ----------
+        reason : str
+            Where the numbers come from.
+        **values : float
+            By parameter name, in the unit that the name ends with.
+
+        Raises
+        ------
+        InputError
+            If a parameter is unknown, missing or out of bounds.
+        """
+        for name in values:
+            if name not in cls.QUANTITIES:
+                raise InputError(f"{cls.__name__} has no such parameter", got=name, allowed=", ".join(cls.QUANTITIES))
+        entries = []
+        for name, quantity in cls.QUANTITIES.items():
+            if name in values:
+                entries.append(FittedParameter(name, float(values[name]), quantity.unit, None, "assumed", reason))
+            elif quantity.default is None:
+                raise InputError(f"{cls.__name__} needs {name}", allowed=f"{quantity.meaning}, {quantity.unit}")
+            else:
+                entries.append(FittedParameter(name, quantity.default, quantity.unit, None, "fixed", "not estimated"))
+        return cls(ParameterTable(tuple(entries)))
+
+    def value(self, name: str) -> float:
+        """Value of one parameter.
+
+        Raises
+        ------
+        InputError
+            If the model has no such parameter.
+        """
+        if name not in self.QUANTITIES:
+            raise InputError(
+                f"{type(self).__name__} has no such parameter", got=name, allowed=", ".join(self.QUANTITIES)
+            )
+        return self.parameters[name].value
+
+    def with_values(self, *, reason: str = "set by the caller", **values: float) -> Self:
+        """A copy with other values, which count as assumed."""
+        table = self.parameters
+        for name, value in values.items():
+            self.value(name)
+            table = table.scaled(name, float(value), reason)
+        return replace(self, parameters=table, goodness={})
+
+    @abstractmethod
+    def simulate(self, waveform: Waveform, *, rng: Rng = None) -> xr.Dataset:
+        """The trace of one device under the waveform."""
+
+    def respond(self, waveforms: Sequence[Waveform], times_s: ArrayLike, *, rng: Rng = None) -> NDArray[np.float64]:
+        """Conductance of one device under each of many waveforms, from the fresh state, at common instants.
+
+        Parameters
+        ----------
+        waveforms : sequence of Waveform
+        times_s : array, shape (samples,), s
+            Instants, from the start of each waveform's clock.
+        rng : int, Generator or None
+
+        Returns
+        -------
+        array, shape (waveforms, samples), S
+        """
+        times, random = self._instants(waveforms, times_s), generator(rng)
+        out = np.empty((len(waveforms), times.size))
+        for i, waveform in enumerate(waveforms):
+            trace = self.simulate(waveform.with_samples(times), rng=random)
+            out[i] = trace["conductance"].values[np.searchsorted(trace["time"].values, times)]
+        return out
+
+    @staticmethod
+    def _instants(waveforms: Sequence[Waveform], times_s: ArrayLike) -> NDArray[np.float64]:
+        times = np.asarray(times_s, dtype=float)
+        if times.ndim != 1 or not times.size or not np.isfinite(times).all() or (np.diff(times) < 0).any():
+            raise InputError("times_s must be a one-dimensional, ascending array", got=f"shape {times.shape}")
+        for i, waveform in enumerate(waveforms):
+            if times[0] < waveform.time_s[0] or times[-1] > waveform.time_s[-1]:
+                raise ValidityError(
+                    f"waveform {i} does not cover the instants asked",
+                    got=f"{times[0]:g} to {times[-1]:g} s",
+                    allowed=f"{waveform.time_s[0]:g} to {waveform.time_s[-1]:g} s",
+                )
+        return times
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model as a circuit element; see :func:`halidrift.compact.export.export`."""
+        from .export import export
+
+        return export(self, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, JSON-serialisable, that :meth:`from_dict` reads back."""
+        return {
+            "model": type(self).__name__,
+            "parameters": self.parameters.to_list(),
+            "sources": list(self.sources),
+            "goodness": dict(self.goodness),
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """The model that :meth:`to_dict` described.
+
+        Raises
+        ------
+        InputError
+            If the record is of another model.
+        """
+        if record.get("model") != cls.__name__:
+            raise InputError("The record is of another model", got=record.get("model"), allowed=cls.__name__)
+        return cls(
+            ParameterTable.from_list(record["parameters"]),
+            tuple(record["sources"]),
+            dict(record["goodness"]),
+            tuple(record["warnings"]),
+        )
+
+    def _values(self) -> dict[str, Any]:
+        """Parameter values as a trace records them."""
+        return {row["name"]: row["value"] for row in self.parameters.to_list()}

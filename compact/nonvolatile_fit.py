@@ -1,0 +1,243 @@
+"""Fit of :class:`NonVolatile`; the method is described at :func:`halidrift.compact.fit`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import lmfit
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..physics.errors import InputError
+from .characterise import lrs_conductance, reset_voltage, set_voltage
+from .ensembles import Ensemble
+from .likelihood import normal_linear
+from .nonvolatile import NonVolatile
+from .parameters import FittedParameter, ParameterTable
+
+__all__ = ["fit_nonvolatile"]
+
+_READ_V = 0.1  # John et al., Methods: read voltage of the non-volatile mode
+_MEDIAN_FACTOR = math.sqrt(math.pi / 2.0)  # standard error of a median over that of a mean, normal law
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """What one sweep tells."""
+
+    name: str
+    compliance_A: float
+    set_V: float
+    lrs_S: float
+    off_S: float
+    reset_V: float
+    reset_width_V: float
+
+
+def _loop(ensemble: Ensemble, run: xr.Dataset) -> _Loop | None:
+    """Figures of one run; None if it holds no SET."""
+    try:
+        V_set = set_voltage(run)
+        G = lrs_conductance(run, read_V=_READ_V)
+    except InputError:
+        return None
+    conductance, voltage = run["conductance"].values, ensemble.voltage_V
+    rising = np.flatnonzero((voltage >= V_set) & (conductance > 10 * conductance[0]))
+    limit = float(ensemble.waveform.compliance_at(ensemble.time_s[rising[0]]))
+    V_reset, width = math.nan, math.nan
+    negative = np.flatnonzero(voltage < 0)
+    if negative.size:
+        try:
+            V_reset = reset_voltage(run)
+            ln_g = np.log(conductance[negative])
+            done = voltage[negative][np.argmax(ln_g <= ln_g.min() + 0.05 * (ln_g[0] - ln_g.min()))]
+            width = max(V_reset - float(done), 0.0)
+        except InputError:
+            V_reset = math.nan
+    return _Loop(ensemble.name, limit, V_set, G, float(conductance[0]), V_reset, width)
+
+
+def _is_retention(ensemble: Ensemble, set_V: float) -> bool:
+    """Whether a stimulus only rests or reads, so that its conductance shows drift."""
+    return float(np.abs(ensemble.voltage_V).max()) < 0.5 * set_V
+
+
+def fit_nonvolatile(
+    ensembles: list[Ensemble], fixed: dict[str, float], start: dict[str, float], sources: tuple[str, ...]
+) -> NonVolatile:
+    """Fit the non-volatile model; see :func:`halidrift.compact.fit`."""
+    loops = [loop for e in ensembles for run in e.members if (loop := _loop(e, run)) is not None]
+    if not loops:
+        spans = [float(np.ptp(e.ln_conductance)) for e in ensembles]
+        raise InputError(
+            "No SET in the traces: looked for sweeps whose conductance rises tenfold at positive voltage and that "
+            f"return through {_READ_V:g} V",
+            got=f"rises by at most {math.exp(max(spans)):.3g}",
+            action="Sweep to a higher voltage, from zero and back",
+        )
+    warnings: list[str] = []
+    I = np.array([loop.compliance_A for loop in loops])  # noqa: E741 - the current
+    G = np.array([loop.lrs_S for loop in loops])
+    if not np.isfinite(I).all():
+        raise InputError(
+            "A SET without compliance cannot enter the relation of conductance to compliance",
+            got=f"{int((~np.isfinite(I)).sum())} of {I.size} sweeps",
+            action="Drop those sweeps, or give them the compliance of the instrument",
+        )
+    entries: dict[str, FittedParameter] = {}
+
+    def put(
+        name: str, value: float, error: float | None, origin: str, *, kind: str = "fitted", warning: str = ""
+    ) -> None:
+        if error is not None and not math.isfinite(error):
+            error = None
+        entries[name] = FittedParameter(
+            name, float(value), NonVolatile.QUANTITIES[name].unit, error, kind, origin, warning
+        )
+
+    currents, counts = np.unique(I, return_counts=True)
+    text = f"{I.size} sweeps at {currents.size} compliances, {currents[0]:.3g} to {currents[-1]:.3g} A"
+    repeated = bool((counts > 1).any()) and I.size >= 4
+    sigma = np.ones(I.size)
+    if repeated and currents.size > 1:
+        estimate = normal_linear(I, G)
+        sigma = estimate.values[2] + estimate.values[3] * I
+        note = estimate.warning
+        put(
+            "conductance_spread_S", max(estimate.values[2], 0.0), float(estimate.standard_errors[2]), text, warning=note
+        )
+        put(
+            "conductance_spread_slope_1_V",
+            max(estimate.values[3], 0.0),
+            float(estimate.standard_errors[3]),
+            text,
+            warning=note,
+        )
+        if note:
+            warnings.append(f"spread of the programmed conductance: {note}")
+    elif repeated:
+        spread = float(G.std(ddof=1))
+        put("conductance_spread_S", spread, spread / math.sqrt(2.0 * (G.size - 1)), text)
+    else:
+        warnings.append("spread of the programmed conductance: no compliance was measured twice, so not estimated")
+    _regress(I, G, sigma, fixed, start, put, text, warnings, weighted=repeated)
+    put("compliance_low_A", currents[0], None, "smallest compliance of the sweeps", kind="fixed")
+    put("compliance_high_A", currents[-1], None, "largest compliance of the sweeps", kind="fixed")
+
+    offs = np.log([loop.off_S for loop in loops])
+    n = offs.size
+    put(
+        "conductance_off_S",
+        math.exp(float(np.median(offs))),
+        math.exp(float(np.median(offs))) * _MEDIAN_FACTOR * float(offs.std(ddof=1)) / math.sqrt(n) if n > 1 else None,
+        f"first instant of {n} sweeps",
+    )
+    if n > 2:
+        put("off_spread", float(offs.std(ddof=1)), float(offs.std(ddof=1)) / math.sqrt(2.0 * (n - 1)), f"{n} sweeps")
+    for stem, values in (
+        ("set_voltage", np.array([loop.set_V for loop in loops])),
+        ("reset_voltage", np.array([loop.reset_V for loop in loops])),
+    ):
+        values = values[np.isfinite(values)]
+        if not values.size:
+            warnings.append(f"{stem}_V: no RESET in the sweeps, so not estimated")
+            continue
+        spread = float(values.std(ddof=1)) if values.size > 1 else math.nan
+        put(
+            f"{stem}_V",
+            float(np.median(values)),
+            _MEDIAN_FACTOR * spread / math.sqrt(values.size) if values.size > 1 else None,
+            f"median of {values.size} sweeps",
+        )
+        if values.size > 2 and repeated:
+            put(f"{stem}_spread_V", spread, spread / math.sqrt(2.0 * (values.size - 1)), f"{values.size} sweeps")
+    widths = np.array([loop.reset_width_V for loop in loops])
+    widths = widths[np.isfinite(widths)]
+    if widths.size:
+        error = _MEDIAN_FACTOR * float(widths.std(ddof=1)) / math.sqrt(widths.size) if widths.size > 1 else None
+        put("reset_width_V", float(np.median(widths)), error, f"RESET branch of {widths.size} sweeps")
+    _drift(ensembles, float(np.median([loop.set_V for loop in loops])), put)
+    for name, value in fixed.items():
+        put(name, value, None, "fixed by the caller", kind="fixed")
+    table = []
+    for name, quantity in NonVolatile.QUANTITIES.items():
+        if name not in entries:
+            assert quantity.default is not None
+            put(name, quantity.default, None, "not estimated", kind="fixed")
+        table.append(entries[name])
+    model = NonVolatile(ParameterTable(tuple(table)), sources, {}, tuple(warnings))
+    predicted = model.value("conductance_slope_1_V") * I + model.value("conductance_intercept_S")
+    goodness = {}
+    for name in dict.fromkeys(loop.name for loop in loops):
+        own = np.array([loop.name == name for loop in loops])
+        goodness[name] = float(abs(G[own].mean() - predicted[own].mean()) / G.max())
+    return NonVolatile(model.parameters, sources, goodness, tuple(warnings))
+
+
+def _regress(I, G, sigma, fixed, start, put, text, warnings, *, weighted: bool) -> None:  # noqa: E741
+    """Linear regression of conductance on compliance with lmfit."""
+    names = {"slope": "conductance_slope_1_V", "intercept": "conductance_intercept_S"}
+    free = [short for short, name in names.items() if name not in fixed]
+    if not free:
+        return
+    if np.unique(I).size < len(free):
+        raise InputError(
+            "The relation of conductance to compliance needs sweeps at two compliances",
+            got=f"{np.unique(I).size}",
+            allowed=">= 2",
+            action="Add sweeps at another compliance, or fix conductance_intercept_S",
+        )
+    scale_I, scale_G = float(I.max()), float(np.abs(G).max())
+    guess = np.polyfit(I / scale_I, G / scale_G, 1) if np.unique(I).size > 1 else (G.mean() / scale_G, 0.0)
+    parameters = lmfit.Parameters()
+    for short, value, unit in (
+        ("slope", guess[0], scale_G / scale_I),
+        ("intercept", guess[1], scale_G),
+    ):
+        name = names[short]
+        begin = fixed.get(name, start.get(name, float(value) * unit)) / unit
+        parameters.add(short, value=begin, vary=name not in fixed)
+
+    def residual(p: lmfit.Parameters) -> NDArray[np.float64]:
+        predicted = p["slope"] * I / scale_I + p["intercept"]
+        return (G / scale_G - predicted) / (sigma / scale_G if weighted else 1.0)
+
+    redundant = I.size > len(free)
+    result = lmfit.minimize(residual, parameters, method="leastsq", scale_covar=redundant)
+    for short in free:
+        unit = scale_G / scale_I if short == "slope" else scale_G
+        fitted = result.params[short]
+        error = float(fitted.stderr) * unit if redundant and fitted.stderr is not None else None
+        note = "" if error is not None else "no error: as many points as parameters or a singular covariance"
+        if note:
+            warnings.append(f"{names[short]}: {note}")
+        put(names[short], float(fitted.value) * unit, error, f"LRS at {_READ_V:g} V of {text}", warning=note)
+
+
+def _drift(ensembles: list[Ensemble], set_V: float, put) -> None:
+    """Power-law exponent of retention from traces that only rest or read."""
+    slopes, errors, names, first = [], [], [], []
+    for e in ensembles:
+        if not _is_retention(e, set_V):
+            continue
+        t = e.time_s - e.time_s[0]
+        late = t > 0
+        if np.unique(t[late]).size < 5:
+            continue
+        x, y = np.log(t[late]), e.typical()[late]
+        if t[late].max() / t[late].min() < 10.0:
+            continue
+        line = lmfit.models.LinearModel()
+        answer = line.fit(y, x=x, slope=0.0, intercept=float(y.mean()))
+        slopes.append(-float(answer.params["slope"].value))
+        stderr = answer.params["slope"].stderr
+        errors.append(float(stderr) if stderr is not None else math.nan)
+        names.append(e.name)
+        first.append(float(t[late].min()))
+    if not slopes:
+        return
+    error = math.sqrt(float(np.sum(np.square(errors)))) / len(errors)
+    put("drift_exponent", float(np.mean(slopes)), error, f"ln G against ln t of {', '.join(names)}")
+    put("drift_reference_s", min(first), None, "first instant of the retention traces", kind="fixed")

@@ -1,0 +1,151 @@
+"""Parameters of compact models: each with its unit, its standard error and what it was obtained from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..physics.errors import InputError
+
+__all__ = ["FittedParameter", "ParameterTable", "Quantity"]
+
+KINDS = ("fitted", "fixed", "assumed")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a model expects of one of its parameters.
+
+    Attributes
+    ----------
+    unit : str
+    low, high : float
+        Allowed values, bounds included.
+    meaning : str
+    default : float or None
+        Value if neither fitted nor given; None if the parameter is required.
+    """
+
+    unit: str
+    low: float
+    high: float
+    meaning: str
+    default: float | None = None
+
+
+@dataclass(frozen=True)
+class FittedParameter:
+    """One number of a compact model.
+
+    Attributes
+    ----------
+    name : str
+    value : float
+        In `unit`; ``nan`` means that it was not estimated and the model works without it.
+    unit : str
+    standard_error : float or None
+        In `unit`; None if it was not estimated.
+    kind : {"fitted", "fixed", "assumed"}
+        Fitted to traces; fixed by the caller of the fit, or absent; assumed when the model was written by hand.
+    origin : str
+        Traces and observable that the number comes from.
+    warning : str
+        Doubt about it: strong correlation, a bound that was reached, an unusable covariance.
+    """
+
+    name: str
+    value: float
+    unit: str
+    standard_error: float | None = None
+    kind: str = "fitted"
+    origin: str = ""
+    warning: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError("Unknown kind of parameter", got=self.kind, allowed=", ".join(KINDS))
+        if self.standard_error is not None and not (math.isfinite(self.standard_error) and self.standard_error >= 0):
+            raise InputError(
+                f"The standard error of {self.name} must be finite and >= 0, or None", got=self.standard_error
+            )
+
+    @property
+    def estimated(self) -> bool:
+        """Whether there is a value at all."""
+        return not math.isnan(self.value)
+
+    def __str__(self) -> str:
+        error = "" if self.standard_error is None else f" +- {self.standard_error:.2g}"
+        value = f"{self.value:.5g}{error} {self.unit}" if self.estimated else "not estimated"
+        return f"{self.name} = {value} ({self.kind}: {self.origin})"
+
+
+@dataclass(frozen=True, repr=False)
+class ParameterTable(Mapping[str, FittedParameter]):
+    """The parameters of one model, in order; prints as a table.
+
+    Examples
+    --------
+    >>> print(ParameterTable((FittedParameter("relaxation_time_s", 6e-3, "s", 4e-4, "fitted", "24 relaxations"),)))
+    parameter          value  standard error  unit  kind    from
+    relaxation_time_s  0.006  0.0004          s     fitted  24 relaxations
+    """
+
+    entries: tuple[FittedParameter, ...]
+
+    def __getitem__(self, name: str) -> FittedParameter:
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (entry.name for entry in self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def replaced(self, **entries: FittedParameter) -> ParameterTable:
+        """A copy in which these entries stand for those of the same name."""
+        return ParameterTable(tuple(entries.get(entry.name, entry) for entry in self.entries))
+
+    def scaled(self, name: str, value: float, reason: str) -> ParameterTable:
+        """A copy in which one parameter has another value, set by hand."""
+        changed = replace(self[name], value=value, standard_error=None, kind="assumed", origin=reason, warning="")
+        return self.replaced(**{name: changed})
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Plain data; a value that is not finite becomes None or "inf"."""
+        rows = []
+        for entry in self.entries:
+            row = asdict(entry)
+            row["value"] = "inf" if math.isinf(entry.value) else entry.value if entry.estimated else None
+            rows.append(row)
+        return rows
+
+    @classmethod
+    def from_list(cls, rows: list[dict[str, Any]]) -> ParameterTable:
+        """The table that :meth:`to_list` described."""
+        return cls(
+            tuple(
+                FittedParameter(**{**row, "value": math.nan if row["value"] is None else float(row["value"])})
+                for row in rows
+            )
+        )
+
+    def __str__(self) -> str:
+        head = ("parameter", "value", "standard error", "unit", "kind", "from")
+        rows = [head]
+        for p in self.entries:
+            error = "-" if p.standard_error is None else f"{p.standard_error:.2g}"
+            value = f"{p.value:.5g}" if p.estimated else "-"
+            rows.append((p.name, value, error, p.unit, p.kind, p.origin + (f" [{p.warning}]" if p.warning else "")))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+    def __repr__(self) -> str:
+        return str(self)

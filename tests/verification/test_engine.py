@@ -1,0 +1,240 @@
+"""Is the event engine exact? Each tolerance is fixed before the run: 4 standard errors unless said otherwise."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from halidrift import Device
+from halidrift.kmc import FilamentKMC, _engine, _fields
+from halidrift.kmc.lattice import BOTTOM, SIDE, TOP, column
+from halidrift.kmc.simulation import _start
+from halidrift.physics.constants import BOLTZMANN_EV_K
+
+T = 300.0
+KT = BOLTZMANN_EV_K * T
+DEVICE = Device.load("john2022-ogb")
+
+
+def physics(**changes):
+    return FilamentKMC(DEVICE).kernel_parameters._replace(series_ohm=0.0, thermal_K_W=0.0, **changes)
+
+
+def chain(length):
+    """A single row of sites between the electrodes: small enough to enumerate every state."""
+    neighbours = np.full((length, 6), SIDE, np.int32)
+    neighbours[:, 4] = np.arange(length) - 1
+    neighbours[:, 5] = np.arange(length) + 1
+    neighbours[0, 4], neighbours[-1, 5] = BOTTOM, TOP
+    return _engine.State(
+        occupation=np.zeros(length, np.int8),
+        neighbours=neighbours,
+        coordination=np.zeros(length, np.int8),
+        offset=np.zeros(length),
+        wetting=np.arange(length) == 0,
+        metal=np.zeros(length, np.int32),
+        position=np.full(length, -1, np.int32),
+        ions=np.zeros(length, np.int32),
+        ion_position=np.full(length, -1, np.int32),
+        u=np.zeros(length),
+        psi=(np.arange(length) + 0.5) / length,
+        top=np.array([length - 1], np.int32),
+        top_number=np.where(np.arange(length) == length - 1, 0, -1).astype(np.int32),
+        tree=np.zeros(2 * (1 << int(np.ceil(np.log2(length + 1))))),
+        clock=np.zeros(_engine.CLOCK_SIZE),
+        count=np.zeros(_engine.COUNT_SIZE, np.int64),
+        choice=np.zeros(8),
+    )
+
+
+def test_the_tree_draws_in_proportion_to_the_rates():
+    rng = np.random.default_rng(1)
+    rates = rng.exponential(size=37) * (rng.random(37) > 0.3)
+    tree = np.zeros(2 * 64)
+    for leaf, rate in enumerate(rates):
+        _engine.tree_set(tree, leaf, rate)
+    assert tree[1] == pytest.approx(rates.sum(), rel=1e-13)
+    draws = 200_000
+    found = np.bincount([_engine.tree_find(tree, rng.random() * tree[1]) for _ in range(draws)], minlength=37)
+    expected = draws * rates / rates.sum()
+    assert found[rates == 0].sum() == 0
+    sigma = np.sqrt(expected * (1 - rates / rates.sum()))
+    assert np.all(np.abs(found - expected) <= 4 * sigma + 1e-9)
+
+
+def test_waiting_times_are_exponential():
+    # nothing can be reduced, so every ion returns and the total rate never changes
+    kernel = physics(reduction_eV=5.0, dissolution_eV=5.0, explicit=False)
+    rng = np.random.default_rng(2)
+    state = _start(column(DEVICE.value("lattice_constant_m"), 3e-9, 3e-9), DEVICE)
+    waits = []
+    for _ in range(4000):
+        before = state.clock[_engine.TIME]
+        assert _engine.advance(1e9, 1.0, 0.0, np.inf, state, kernel, 0, rng) == _engine.TOO_MANY_EVENTS
+        waits.append(state.clock[_engine.TIME] - before)
+    rate = sum(
+        _engine.electrode_rates(offset, state.clock[_engine.DEVICE_VOLTAGE], kernel, T)[0]
+        for offset in state.offset[state.top]
+    )
+    assert stats.kstest(np.array(waits) * rate, "expon").pvalue > 1e-4
+
+
+def test_median_of_the_first_event_under_a_ramp():
+    # rate k0 exp(g t): median ln(1 + g ln2 / k0) / g; holding the voltage in steps of dV delays it by about g dt / 2
+    kernel = physics(reduction_eV=5.0, dissolution_eV=5.0, explicit=False)
+    lattice = column(DEVICE.value("lattice_constant_m"), 3e-9, 3e-9)
+    slope = 1.0
+    g = 0.5 * kernel.anode_share * slope / KT
+    state = _start(lattice, DEVICE)
+    k0 = sum(_engine.electrode_rates(offset, 0.0, kernel, T)[0] for offset in state.offset[state.top])
+    rng = np.random.default_rng(3)
+    first = []
+    for _ in range(2000):
+        state = _start(lattice, DEVICE)
+        assert _engine.advance(5.0, 0.0, slope, np.inf, state, kernel, 0, rng) == _engine.TOO_MANY_EVENTS
+        first.append(state.clock[_engine.TIME])
+    expected = np.log1p(g * np.log(2) / k0) / g
+    density = k0 * np.exp(g * expected) / 2  # of the distribution at its median
+    error = 1 / (2 * density * np.sqrt(len(first)))
+    assert np.median(first) == pytest.approx(expected, abs=4 * error + 0.02 / g)
+
+
+def test_drift_of_an_ion_is_mott_gurney():
+    # sum of hop rates times displacement in a uniform field, exact up to rounding: 1e-12
+    for u in (0.5, 4.0):
+        kernel = physics(anode_share=0.0, cathode_share=0.0)
+        state = chain(9)
+        V = u * KT * 9  # psi rises by 1/9 a site, so a hop gains u kT
+        _engine.ion_choices(4, V, T, state, kernel)
+        rest = kernel.attempt_Hz * np.exp(-kernel.hop_eV / KT)
+        assert state.choice[4] - state.choice[5] == pytest.approx(2 * rest * np.sinh(u / 2), rel=1e-12)
+
+
+def test_ions_reach_the_grand_canonical_occupancy():
+    # exclusion, an offset outside the channel, exchange with the electrode: <n> = 1 / (1 + exp(E / kT)) on each site
+    kernel = physics(reduction_eV=5.0, dissolution_eV=5.0, ion_eV=0.05, transfer_eV=0.27, explicit=True)
+    device = DEVICE.with_parameters(channel_energy_eV=0.04)
+    state = _start(column(device.value("lattice_constant_m"), 1.8e-9, 1.8e-9), device)
+    rng = np.random.default_rng(4)
+    samples, step = 6000, 2e-8
+    mean = np.zeros(state.occupation.size)
+    blocks = []
+    for i in range(samples):
+        _engine.advance((i + 1) * step, 0.0, 0.0, np.inf, state, kernel, 10**9, rng)
+        mean += state.occupation == _engine.ION
+        blocks.append(np.mean(state.occupation == _engine.ION))
+    expected = 1 / (1 + np.exp((kernel.ion_eV + state.offset) / KT))
+    block = np.array(blocks[100:]).reshape(59, -1).mean(axis=1)
+    error = block.std(ddof=1) / np.sqrt(len(block))
+    assert block.mean() == pytest.approx(expected.mean(), abs=4 * error)
+    inside = state.offset == 0
+    ratio = mean[inside].mean() / mean[~inside].mean()
+    spread = 4 * np.sqrt(1 / mean[inside].sum() + 1 / mean[~inside].sum()) * ratio
+    assert ratio == pytest.approx(expected[inside].mean() / expected[~inside].mean(), abs=spread)
+
+
+def test_atoms_ions_and_voids_reach_the_boltzmann_distribution():
+    # two sites between the electrodes, nine states, all energies known; 1 bond of J for each touching pair
+    J, dissolution, reduction = 0.03, 0.30, 0.25
+    kernel = physics(
+        reduction_eV=reduction,
+        dissolution_eV=dissolution,
+        bond_eV=J,
+        ion_eV=0.02,
+        transfer_eV=0.25,
+        hop_eV=0.25,
+        explicit=True,
+    )
+
+    def energy(a, b):
+        total = 0.02 * ((a == 1) + (b == 1))
+        kink = 0.02 - (dissolution - reduction)  # an atom with three bonds, against the electrode
+        total += (kink + 3 * J) * ((a == 2) + (b == 2))
+        return total - J * ((a == 2) + (b == 2) + (a == 2) * (b == 2))  # electrodes bond on both sides
+
+    states = list(itertools.product(range(3), repeat=2))
+    weight = np.exp([-energy(*s) / KT for s in states])
+    weight /= weight.sum()
+    state = chain(2)
+    rng = np.random.default_rng(5)
+    samples, step = 40_000, 2e-8  # ten mean lives of the slowest state between samples
+    found = np.zeros(9)
+    for i in range(samples):
+        _engine.advance((i + 1) * step, 0.0, 0.0, np.inf, state, kernel, 10**9, rng)
+        found[states.index(tuple(int(o) for o in state.occupation))] += 1
+    sigma = np.sqrt(samples * weight * (1 - weight))
+    assert np.all(np.abs(found - samples * weight) < 4 * sigma * 1.5)  # 1.5: leftover correlation of samples
+
+
+def test_a_wire_has_the_conductance_of_its_links_in_series():
+    kernel = physics()
+    state = chain(6)
+    for s in range(6):
+        _engine.set_metal(s, state)
+    assert _engine.update_network(state, kernel)
+    links = [_fields.link_conductance(2, 6, kernel.contact_S, kernel.metal_S)] * 2
+    links += [_fields.link_conductance(2, 2, kernel.contact_S, kernel.metal_S)] * 5
+    expected = 1 / sum(1 / g for g in links)
+    assert state.clock[_engine.FILAMENT] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_gap_adds_one_tunnelling_link():
+    kernel = physics()
+    state = chain(6)
+    for s in range(4):  # two empty sites below the top electrode
+        _engine.set_metal(s, state)
+    assert _engine.update_network(state, kernel)
+    gap = kernel.contact_S * np.exp(-kernel.tunnel_decay_1_m * (kernel.tunnel_gap_m + kernel.spacing_m))
+    metal = _fields.link_conductance(2, 2, kernel.contact_S, kernel.metal_S)
+    resistance = 1 / gap + 2 / metal + 1 / _fields.link_conductance(2, 1, kernel.contact_S, kernel.metal_S)
+    resistance += 1 / _fields.link_conductance(2, 6, kernel.contact_S, kernel.metal_S)
+    assert state.clock[_engine.FILAMENT] == pytest.approx(1 / resistance, rel=1e-4)
+
+
+def test_film_potential_between_plates_is_linear():
+    lattice = column(DEVICE.value("lattice_constant_m"), 3e-9, 6e-9)
+    state = _start(lattice, DEVICE)
+    z = np.arange(lattice.size) % lattice.shape[2]
+    for s in np.flatnonzero(z < 4):  # a metal plate four sites thick, at the potential of the bottom
+        _engine.set_metal(s, state)
+    state.u[:] = 0.0
+    change, _ = _fields.film_potential(state.occupation, state.neighbours, state.u, state.psi, 1.7, 1e-12, 10_000)
+    assert change < 1e-12
+    # metal potential sits on the site, the top interface half a site above the last one
+    expected = np.clip((z - 3) / (lattice.shape[2] - 3.5), 0, None)
+    np.testing.assert_allclose(state.psi, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("transport", ["fast", "explicit"])
+def test_silver_is_conserved(transport):
+    import json
+
+    from halidrift import Waveform
+
+    cell = FilamentKMC(DEVICE, transport=transport)
+    run = cell.simulate(Waveform.pulses(1.0, 4e-3, 6e-3, 1, compliance_A=1e-6), rng=1)
+    counts = json.loads(run.attrs["counts"])
+    metal, ions = float(run.metal_atoms[-1]), float(run.ions[-1])
+    assert metal == counts["deposited"] - counts["dissolved"]
+    assert ions == counts["injected"] + counts["dissolved"] - counts["deposited"] - counts["returned"]
+    assert metal == np.count_nonzero(run.occupation == 2)
+    assert metal > 20
+
+
+@pytest.mark.slow
+def test_fast_transport_agrees_with_explicit_hops():
+    # time to the first microsiemens and atoms at that instant: KS over 24 devices each, p > 0.01
+    from halidrift import Waveform
+    from halidrift.kmc import ensemble
+
+    pulse = Waveform.pulses(1.0, 20e-3, 25e-3, 1, compliance_A=1e-6, samples_per_period=500)
+    times, atoms = {}, {}
+    for seed, transport in enumerate(("fast", "explicit")):
+        runs = ensemble.run(FilamentKMC(DEVICE, transport=transport), pulse, 24, rng=seed, processes=1)
+        on = (runs.conductance > 1e-6).argmax("time")
+        times[transport] = runs.time.values[on.values]
+        atoms[transport] = runs.metal_atoms.isel(time=on).values
+        assert (runs.conductance.max("time") > 1e-6).all()
+    assert stats.ks_2samp(times["fast"], times["explicit"]).pvalue > 0.01
+    assert stats.ks_2samp(atoms["fast"], atoms["explicit"]).pvalue > 0.01
