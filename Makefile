@@ -43,7 +43,7 @@ validate: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd $(VENV)/named && ../bin/mypy --config-file ../../pyproject.toml -p halidrift
+	cd $(VENV)/named && ../bin/mypy --config-file ../../pyproject.toml -m halidrift -p halidrift.physics -p halidrift.kmc -p halidrift.fem -p halidrift.compact -p halidrift.pipeline
 	cd $(VENV)/named && ../bin/lint-imports --config ../../pyproject.toml --no-cache
 
 check: lint test

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 
 import lmfit
@@ -29,6 +30,7 @@ _ENSEMBLE = 5  # runs from which on spreads and bootstrap mean something
 _BIC_GAIN = 10.0  # "very strong" evidence for a further parameter
 _NOISE_RESOLUTION = 1e-3
 _CORRELATED = 0.95
+_HIDDEN = math.log(1e3)
 
 # name in the optimiser -> name in the model; the optimiser works with logarithms
 _NAMES = {
@@ -67,6 +69,16 @@ class _Problem:
     reference_K: float
     fixed: dict[str, float]
     symmetric: bool  # charge transfer back is held back by the voltage as much as growth is driven by it
+
+    @cached_property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Bounds of the optimiser; the states lie within three decades of what was seen: compliance may hide ON."""
+        seen = np.concatenate([e.ln_conductance.ravel() for e in self.ensembles])
+        low, high = float(seen.min()), float(seen.max())
+        return {**_BOUNDS, "ln_off": (low - _HIDDEN, high), "ln_on": (low, high + _HIDDEN)}
+
+    def bound(self, name: str) -> tuple[float, float]:
+        return self.bounds.get(name, (-np.inf, np.inf))
 
     def physical(self, p: dict[str, float]) -> dict[str, float]:
         """Model parameters from the optimiser's."""
@@ -314,7 +326,7 @@ def _minimise(
 ) -> lmfit.minimizer.MinimizerResult:
     parameters = lmfit.Parameters()
     for name, value in guesses.items():
-        low, high = _BOUNDS.get(name, (-np.inf, np.inf))
+        low, high = problem.bound(name)
         inside = min(max(value, low + 1e-3), high - 1e-3)
         parameters.add(name, value=inside, min=low, max=high)
     result = lmfit.minimize(
@@ -401,7 +413,7 @@ def _errors(
         if math.isfinite(error):
             errors[name] = error
         notes = []
-        low, high = _BOUNDS.get(short[i], (-np.inf, np.inf))
+        low, high = problem.bound(short[i])
         if min(at[i] - low, high - at[i]) < 1e-2:
             notes.append("on its bound: not identified")
             errors.pop(name, None)
@@ -423,7 +435,7 @@ def _bootstrap(
 ) -> NDArray[np.float64] | None:
     """Covariance of the optimiser's parameters when the runs are drawn anew."""
     random = np.random.default_rng(20220419)  # fixed, so that a fit has one answer
-    low, high = np.array([_BOUNDS.get(s, (-np.inf, np.inf)) for s in short]).T
+    low, high = np.array([problem.bound(s) for s in short]).T
     inside = np.clip(at, low + 1e-6, high - 1e-6)
     found = []
     for _ in range(resamples):

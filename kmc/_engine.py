@@ -40,7 +40,7 @@ DONE, TOO_MANY_EVENTS, LOST_ION, FIELD_NOT_CONVERGED = 0, 1, 2, 3
 TIME, DEVICE_VOLTAGE, CURRENT, CONDUCTANCE, TEMPERATURE, FILAMENT = 0, 1, 2, 3, 4, 5
 CLOCK_SIZE = 6
 
-# slots of `count`
+# slots of `tally`
 N_METAL, N_ION, EVENTS, HOPS, INJECTED, RETURNED, DEPOSITED, DISSOLVED, SOLVES, SWEEPS = range(10)
 ITERATIONS, FIELD_STALE, PSI_STALE = 10, 11, 12
 COUNT_SIZE = 13
@@ -54,9 +54,9 @@ class State(NamedTuple):
     coordination: np.ndarray  # (sites,) bonds of an atom
     offset: np.ndarray  # (sites,) eV, energy of an ion above one in the channel
     wetting: np.ndarray  # (sites,) whether the counter electrode below bonds to Ag
-    metal: np.ndarray  # (sites,) list of the sites with an atom, count[N_METAL] long
+    metal: np.ndarray  # (sites,) list of the sites with an atom, tally[N_METAL] long
     position: np.ndarray  # (sites,) place in that list, or -1
-    ions: np.ndarray  # (sites,) list of the sites with an ion, count[N_ION] long
+    ions: np.ndarray  # (sites,) list of the sites with an ion, tally[N_ION] long
     ion_position: np.ndarray
     u: np.ndarray  # (sites,) potential of the metal for one volt
     psi: np.ndarray  # (sites,) potential of the film for one volt
@@ -64,7 +64,7 @@ class State(NamedTuple):
     top_number: np.ndarray  # (sites,) place in that list, or -1
     tree: np.ndarray  # sum tree of all rates, Hz
     clock: np.ndarray  # time, circuit and temperature
-    count: np.ndarray
+    tally: np.ndarray  # events, hops, lengths of the lists
     choice: np.ndarray  # (8,) scratch: rates of one ion
 
 
@@ -241,14 +241,14 @@ def list_remove(members, position, n, s):
 def set_ion(s, state):
     """Put an ion into site s."""
     state.occupation[s] = ION
-    state.count[N_ION] = list_add(state.ions, state.ion_position, state.count[N_ION], s)
+    state.tally[N_ION] = list_add(state.ions, state.ion_position, state.tally[N_ION], s)
 
 
 @njit(cache=True)
 def clear_ion(s, state):
     """Take the ion out of site s."""
     state.occupation[s] = EMPTY
-    state.count[N_ION] = list_remove(state.ions, state.ion_position, state.count[N_ION], s)
+    state.tally[N_ION] = list_remove(state.ions, state.ion_position, state.tally[N_ION], s)
     tree_set(state.tree, s, 0.0)
 
 
@@ -263,9 +263,9 @@ def set_metal(s, state):
     state.occupation[s] = METAL
     state.coordination[s] = n
     state.u[s] = potential  # that of the metal it touches: where no current ends in it, already the solution
-    state.count[N_METAL] = list_add(state.metal, state.position, state.count[N_METAL], s)
-    state.count[FIELD_STALE] = 1
-    state.count[PSI_STALE] = 1
+    state.tally[N_METAL] = list_add(state.metal, state.position, state.tally[N_METAL], s)
+    state.tally[FIELD_STALE] = 1
+    state.tally[PSI_STALE] = 1
 
 
 @njit(cache=True)
@@ -277,9 +277,9 @@ def clear_metal(s, state):
         t = state.neighbours[s, d]
         if t >= 0 and state.occupation[t] == METAL:
             state.coordination[t] -= 1
-    state.count[N_METAL] = list_remove(state.metal, state.position, state.count[N_METAL], s)
-    state.count[FIELD_STALE] = 1
-    state.count[PSI_STALE] = 1
+    state.tally[N_METAL] = list_remove(state.metal, state.position, state.tally[N_METAL], s)
+    state.tally[FIELD_STALE] = 1
+    state.tally[PSI_STALE] = 1
 
 
 @njit(cache=True)
@@ -295,7 +295,7 @@ def walk(s, V, T, state, physics, rng):
         if k == 7:
             return -1
         s = state.neighbours[s, k]
-        state.count[HOPS] += 1
+        state.tally[HOPS] += 1
     return -2
 
 
@@ -320,7 +320,7 @@ def update_circuit(V_source, limit_A, clock, physics):
 @njit(cache=True)
 def update_network(state, physics):
     """Conductance of the filament after its metal has changed; returns whether the solve converged."""
-    count = state.count
+    count = state.tally
     G, residual, iterations = network_conductance(
         state.occupation,
         state.neighbours,
@@ -349,12 +349,12 @@ def update_film(V, state, physics):
     """Potential that drives the ions, if it has changed and matters; returns whether it converged."""
     drive = abs((1.0 - physics.anode_share - physics.cathode_share) * V)
     # at rest the ions feel no field: its potential is not needed until a voltage returns
-    if state.count[PSI_STALE] == 0 or drive <= physics.field_tolerance_eV:
+    if state.tally[PSI_STALE] == 0 or drive <= physics.field_tolerance_eV:
         return True
     tolerance = physics.field_tolerance_eV / drive
     change, sweeps = film_potential(state.occupation, state.neighbours, state.u, state.psi, 1.7, tolerance, 2000)
-    state.count[SWEEPS] += sweeps
-    state.count[PSI_STALE] = 0
+    state.tally[SWEEPS] += sweeps
+    state.tally[PSI_STALE] = 0
     return change <= 10 * tolerance
 
 
@@ -365,7 +365,7 @@ def rebuild_rates(V, T, state, physics):
     half = tree.size // 2
     n_sites = state.occupation.size
     tree[half:] = 0.0
-    for i in range(state.count[N_METAL]):
+    for i in range(state.tally[N_METAL]):
         s = state.metal[i]
         # in fast transport an ion with nowhere to go is reduced again at once: no event
         free = physics.explicit
@@ -381,7 +381,7 @@ def rebuild_rates(V, T, state, physics):
         if state.occupation[s] == EMPTY:
             tree[half + n_sites + i] = electrode_rates(state.offset[s], V, physics, T)[0]
     if physics.explicit:
-        for i in range(state.count[N_ION]):
+        for i in range(state.tally[N_ION]):
             s = state.ions[i]
             tree[half + s] = ion_choices(s, V, T, state, physics)
     for i in range(half - 1, 0, -1):
@@ -414,7 +414,7 @@ def refresh_around(s, V, T, state, physics):
 @njit(cache=True)
 def oxidise_electrode(s, V, T, state, physics, rng):
     """The active electrode gives an ion into site s; returns a status."""
-    count = state.count
+    count = state.tally
     count[INJECTED] += 1
     if physics.explicit:
         set_ion(s, state)
@@ -434,7 +434,7 @@ def oxidise_electrode(s, V, T, state, physics, rng):
 @njit(cache=True)
 def dissolve(s, V, T, state, physics, rng):
     """The atom in site s turns into an ion; returns a status."""
-    count = state.count
+    count = state.tally
     field_stale, psi_stale, potential = count[FIELD_STALE], count[PSI_STALE], state.u[s]
     clear_metal(s, state)
     if physics.explicit:
@@ -460,7 +460,7 @@ def dissolve(s, V, T, state, physics, rng):
 @njit(cache=True)
 def move_ion(s, V, T, state, physics, rng):
     """The ion in site s hops, is reduced or returns."""
-    count = state.count
+    count = state.tally
     k = draw(state.choice, ion_choices(s, V, T, state, physics), rng)
     clear_ion(s, state)
     if k == 6:
@@ -483,7 +483,7 @@ def move_ion(s, V, T, state, physics, rng):
 @njit(cache=True)
 def advance(t_end, V_start, slope_V_s, limit_A, state, physics, most_events, rng):
     """Run the device from clock[TIME] to t_end under a linear source voltage; returns a status."""
-    clock, count, tree = state.clock, state.count, state.tree
+    clock, count, tree = state.clock, state.tally, state.tree
     t0 = clock[TIME]
     t = t0
     n_sites = state.occupation.size

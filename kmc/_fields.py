@@ -29,7 +29,20 @@ def link_conductance(n_i, n_j, contact_S, metal_S):
 
 @njit(cache=True)
 def network_conductance(
-    occupation, neighbours, coordination, metal, n_metal, u, psi, contact_S, metal_S, decay, gap_m, spacing_m, floor_S, tolerance
+    occupation,
+    neighbours,
+    coordination,
+    metal,
+    n_metal,
+    u,
+    psi,
+    contact_S,
+    metal_S,
+    decay,
+    gap_m,
+    spacing_m,
+    floor_S,
+    tolerance,
 ):
     """Conductance of the metal between the electrodes, and the potential of each atom under one volt.
 

@@ -251,7 +251,7 @@ class FilamentKMC:
     def _check(self, status: int, state: _engine.State) -> None:
         if status == _engine.DONE:
             return
-        at = f"{state.clock[_engine.TIME]:.6g} s, {state.count[_engine.N_METAL]} atoms"
+        at = f"{state.clock[_engine.TIME]:.6g} s, {state.tally[_engine.N_METAL]} atoms"
         if status == _engine.TOO_MANY_EVENTS:
             raise ConvergenceError(
                 "Too many events between two reported instants",
@@ -287,15 +287,15 @@ def _start(lattice: Column, device: Device) -> _engine.State:
         top_number=top_number,
         tree=np.zeros(2 * leaves),
         clock=np.zeros(_engine.CLOCK_SIZE),
-        count=np.zeros(_engine.COUNT_SIZE, np.int64),
+        tally=np.zeros(_engine.COUNT_SIZE, np.int64),
         choice=np.zeros(8),
     )
 
 
 def _row(state: _engine.State) -> np.ndarray:
     """What is reported at one instant."""
-    return np.array([*state.clock[_RECORDED], *state.count[_COUNTED]], dtype=float)
+    return np.array([*state.clock[_RECORDED], *state.tally[_COUNTED]], dtype=float)
 
 
 def _counts(state: _engine.State) -> dict[str, int]:
-    return {name: int(state.count[slot]) for name, slot in _COUNTS.items()}
+    return {name: int(state.tally[slot]) for name, slot in _COUNTS.items()}

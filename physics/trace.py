@@ -129,9 +129,9 @@ def check(trace: xr.Dataset, *, name: str = "trace") -> xr.Dataset:
             )
         if not np.isfinite(trace[variable].values).all():
             raise InputError(f"{name}.{variable} holds values that are not finite", action="Drop those instants first")
-    for variable in trace.data_vars:
-        if "units" not in trace[variable].attrs:
-            raise InputError(f"{name}.{variable} has no units attribute", action='Set attrs["units"], "1" if none')
+    for other, values in trace.data_vars.items():
+        if "units" not in values.attrs:
+            raise InputError(f"{name}.{other} has no units attribute", action='Set attrs["units"], "1" if none')
     return trace
 
 

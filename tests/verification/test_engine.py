@@ -43,7 +43,7 @@ def chain(length):
         top_number=np.where(np.arange(length) == length - 1, 0, -1).astype(np.int32),
         tree=np.zeros(2 * (1 << int(np.ceil(np.log2(length + 1))))),
         clock=np.zeros(_engine.CLOCK_SIZE),
-        count=np.zeros(_engine.COUNT_SIZE, np.int64),
+        tally=np.zeros(_engine.COUNT_SIZE, np.int64),
         choice=np.zeros(8),
     )
 
