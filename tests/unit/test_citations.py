@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import xarray as xr
+
 from halidrift.physics.citations import bibliography, bibtex, citations, cite
 from halidrift.physics.database import Database
 from halidrift.physics.errors import DataError, InputError

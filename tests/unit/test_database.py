@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from halidrift.physics.citations import bibliography
 from halidrift.physics.database import Barrier, Database
 from halidrift.physics.errors import AmbiguityError, DataError, InputError

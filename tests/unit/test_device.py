@@ -70,7 +70,7 @@ def test_another_electrode_changes_the_metal_and_nothing_else():
         (r'barrier = "[^"]*"', 'barrier = "nobody-here"', "hop_barrier_eV.barrier", ["no such barrier", "nobody-here"]),
         (r'^(bond_energy_eV = .*?)unit = "eV"', r'\1unit = "nm"', "bond_energy_eV.unit", ["nm", "eV, meV"]),
         (r'^(bond_energy_eV = .*?)kind = "\w+"', r'\1kind = "guessed"', "bond_energy_eV.kind", ["guessed", "assumed"]),
-        (r', fitted_to = "non-volatile[^"]*"', "", "bond_energy_eV.fitted_to", ["calibrated needs fitted_to"]),
+        (r', fitted_to = "relaxation after each[^"]*"', "", "bond_energy_eV.fitted_to", ["calibrated needs fitted_to"]),
         (r"^(bond_energy_eV = .*?)value = [\d.]+", r'\1value = "much"', "bond_energy_eV.value", ["finite number"]),
         (r"^(series_resistance_ohm = .*?)range = \[[^]]*\]", r"\1range = [1, 2]", "range", ["must hold the value"]),
         (r'role = "film"', 'role = "flim"', "layers[3].role", ["flim", "film"]),

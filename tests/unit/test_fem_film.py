@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from halidrift.fem import IonFilm, film
 from halidrift.physics import trace
 from halidrift.physics.device import Device

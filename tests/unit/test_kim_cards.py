@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+
 from halidrift.fem import IonFilm
 from halidrift.physics.device import Device
 from halidrift.physics.waveform import Waveform

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+
 from halidrift.physics.errors import InputError, ValidityError
 from halidrift.pipeline import _readout
 from halidrift.pipeline.readout import DeltaRuleReadout, IccReadout
-from sklearn.base import clone
-from sklearn.model_selection import cross_val_score
 
 LOW, HIGH = 1e-4, 3.5e-3
 

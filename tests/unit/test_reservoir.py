@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
 from halidrift.physics import trace
 from halidrift.physics.errors import InputError, ValidityError
 from halidrift.physics.waveform import Waveform
 from halidrift.pipeline.readout import DeltaRuleReadout
 from halidrift.pipeline.reservoir import Reservoir
 from halidrift.pipeline.spikes import FiringPatterns
-from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
 
 OFF, ON = 1e-9, 1e-6
 

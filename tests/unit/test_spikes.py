@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from halidrift.physics.errors import InputError
 from halidrift.pipeline.spikes import CLASSES, FiringPatterns
 

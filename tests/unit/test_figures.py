@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from halidrift import Waveform
+from halidrift.physics import trace as traces
+from halidrift.pipeline import figures
+
+CLASSES = ["Bursting", "Adapting", "Tonic", "Irregular"]
+
+
+def made(wave, conductance, extra=None):
+    voltage = wave.voltage_at(wave.times_s)
+    held = np.array(
+        [
+            np.clip(v, -c / g, c / g)
+            for v, g, c in zip(voltage, conductance, wave.compliance_at(wave.times_s), strict=True)
+        ]
+    )
+    return traces.make(
+        wave,
+        model="test",
+        device_voltage_V=held,
+        current_A=held * conductance,
+        conductance_S=conductance,
+        parameters={},
+        extra=extra,
+    )
+
+
+def replicas(run, number):
+    stacked = xr.concat([run] * number, "replica", data_vars="all", coords="minimal", compat="override", join="exact")
+    stacked["voltage"] = run["voltage"]  # one stimulus for all, as in an ensemble
+    return stacked
+
+
+SWEEP = Waveform.triangle([2.0], 1.0, 1e-6, samples_per_V=10)
+LOOP = Waveform.triangle([5.0, -7.0], 1.0, [1e-3, np.inf], samples_per_V=5)
+TRAIN = Waveform.pulses(1.0, 20e-3, 120e-3, 3, compliance_A=1e-6)
+HOT = {"temperature": ("time", np.linspace(300, 500, LOOP.times_s.size), "K", "temperature")}
+HOTTEST = {"temperature_max": ("time", np.linspace(300, 500, LOOP.times_s.size), "K", "temperature")}
+
+
+def filament():
+    occupation = np.zeros((5, 5, 7), np.int8)
+    occupation[2, 2, :5] = 2
+    run = made(SWEEP, np.full(SWEEP.times_s.size, 1e-6), {"occupation": (("x", "y", "z"), occupation, "1", "sites")})
+    axis = {"units": "m"}
+    return run.assign_coords(
+        x=("x", np.linspace(-1e-9, 1e-9, 5), axis),
+        y=("y", np.linspace(-1e-9, 1e-9, 5), axis),
+        z=("z", np.linspace(0.3e-9, 4e-9, 7), axis),
+    )
+
+
+def continuum():
+    run = made(SWEEP, np.full(SWEEP.times_s.size, 1e-6), {"metal_fraction": (("z", "r"), np.eye(7, 3), "1", "Ag")})
+    return run.assign_coords(z=("z", np.linspace(0.3e-9, 4e-9, 7)), r=("r", np.linspace(0.2e-9, 1e-9, 3)))
+
+
+def drawn():
+    switched = np.where(SWEEP.times_s > 0.7, 1e-5, 1e-8)
+    looped = np.where((LOOP.times_s > 0.7) & (LOOP.times_s < 12), 2e-3, 1e-8)
+    pulsed = np.where(TRAIN.voltage_at(TRAIN.times_s) > 0, 2e-6, 1e-8)
+    pattern = Waveform.spikes([0.0, 0.1, 0.5], amplitude_V=1.0, width_s=20e-3, duration_s=1.05, compliance_A=1e-6)
+    pattern = pattern.with_samples(np.linspace(0, 1.05, 300))
+    response = made(pattern, np.where(pattern.voltage_at(pattern.times_s) > 0, 2e-6, 1e-8))
+    currents = np.repeat([1e-5, 1e-4, 1e-3], 3)
+    history = {"train_accuracy": [0.7, 0.8, 0.9], "test_accuracy": [0.6, 0.8, 0.85]}
+    share = np.full((4, 4), 0.05) + 0.8 * np.eye(4)
+    return {
+        "volatile": figures.volatile_iv(
+            replicas(made(SWEEP, switched), 3), made(SWEEP, switched), made(SWEEP, switched)
+        ),
+        "nonvolatile": figures.nonvolatile_iv(replicas(made(LOOP, looped, HOT), 2), made(LOOP, looped, HOTTEST)),
+        "no continuum": figures.nonvolatile_iv(
+            replicas(made(LOOP, looped, HOT), 2), None, {"fem": "The filament melts. " * 6}
+        ),
+        "snapshots": figures.snapshots(filament(), filament(), continuum()),
+        "lost snapshots": figures.snapshots(filament(), None, None),
+        "relaxation": figures.relaxation(replicas(made(TRAIN, pulsed), 4), made(TRAIN, pulsed)),
+        "icc": figures.icc(
+            (currents, 2.0 * currents),
+            (currents[:3], 2.1 * currents[:3]),
+            slope_1_V=2.0,
+            intercept_S=1e-6,
+            spread_S=1e-6,
+            spread_slope_1_V=0.1,
+            slope_error_1_V=0.05,
+        ),
+        "patterns": figures.patterns(dict.fromkeys(CLASSES, response), 35e-3 * np.arange(1, 31)),
+        "confusions": figures.confusions({"one": share, "other": share}, CLASSES),
+        "training": figures.training({"one": [history] * 2, "other": [history]}, {"one": (85.14, "paper")}),
+        "set times": figures.set_times({0.8: [1e-2, 2e-2], 1.0: [1e-3]}, {0.8: 1.5e-2, 1.0: 1e-3}),
+    }
+
+
+@pytest.fixture(scope="module")
+def all_figures():
+    return drawn()
+
+
+def test_every_figure_is_a_png_and_the_same_twice(all_figures):
+    again = drawn()
+    for name, figure in all_figures.items():
+        data = figures.png(figure)
+        assert data[:8] == b"\x89PNG\r\n\x1a\n", name
+        assert data == figures.png(again[name]), name
+    assert figures.uri(all_figures["icc"]).startswith("data:image/png;base64,iVBOR")
+
+
+def test_no_text_is_clipped(all_figures):
+    for name, figure in all_figures.items():
+        figures.png(figure)  # lays it out
+        renderer, page = figure.canvas.get_renderer(), figure.bbox
+        for part in (*figure.axes, *figure.legends):
+            box = part.get_tightbbox(renderer)
+            assert box.x0 >= page.x0 - 1, name
+            assert box.x1 <= page.x1 + 1, name
+            assert box.y0 >= page.y0 - 1, name
+            assert box.y1 <= page.y1 + 1, name
+        for ax in figure.axes:  # what stands inside a panel stays there
+            frame = ax.get_window_extent(renderer)
+            for text in ax.texts:
+                box = text.get_window_extent(renderer)
+                assert box.x0 >= frame.x0 - 1, (name, text.get_text())
+                assert box.x1 <= frame.x1 + 1, (name, text.get_text())
+
+
+def test_axes_of_quantities_carry_units(all_figures):
+    for name, figure in all_figures.items():
+        if name == "confusions":
+            continue
+        for ax in figure.axes:
+            for label in (ax.get_xlabel(), ax.get_ylabel()):
+                counted = label in ("", "epoch", "Ag atoms along y", "fraction of sites with Ag")
+                assert counted or label.endswith(")"), (name, label)
+
+
+def test_colours_are_those_of_okabe_and_ito():
+    assert {figures.COLOURS[c] for c in ("orange", "sky", "green", "yellow", "blue", "vermillion", "purple")} == {
+        "#E69F00",
+        "#56B4E9",
+        "#009E73",
+        "#F0E442",
+        "#0072B2",
+        "#D55E00",
+        "#CC79A7",
+    }
+
+
+def test_pyplot_is_not_touched():
+    import sys
+
+    drawn()
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
