@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from pathlib import Path
 
 import jinja2
 
-from ..physics.errors import InputError, OutputError
+from ..physics.errors import InputError
+from ..physics.files import write_whole
 from . import laws
 from .model import CompactModel
 from .nonvolatile import NonVolatile
@@ -107,18 +107,4 @@ def export(model: CompactModel, path: str | os.PathLike[str]) -> Path:
             "Unknown kind of circuit file", got=target.suffix or target.name, allowed=", ".join(_LANGUAGES)
         )
     text = render(model, _LANGUAGES[target.suffix], target.stem)
-    temporary = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} could not be written", got=str(error), action="Choose a folder that you may write to"
-        ) from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-    return target
+    return write_whole(target, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))

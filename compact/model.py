@@ -14,35 +14,24 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ..physics import randomness
 from ..physics.errors import InputError, ValidityError
 from ..physics.waveform import Waveform
 from .parameters import FittedParameter, ParameterTable, Quantity
 
 __all__ = ["CompactModel", "generator", "seed_text"]
 
-Rng = int | np.random.Generator | None
+Rng = randomness.Rng
 
 
 def generator(rng: Rng) -> np.random.Generator | None:
-    """The generator that `rng` names; None stays None, the noise-free typical device.
-
-    Raises
-    ------
-    InputError
-        If `rng` is neither a whole number, nor a Generator, nor None.
-    """
-    if rng is None or isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, bool) or not isinstance(rng, int | np.integer) or rng < 0:
-        raise InputError("rng must be a seed, a Generator or None", got=repr(rng), allowed="a whole number >= 0")
-    return np.random.default_rng(int(rng))
+    """The generator that `rng` names; None stays None, the noise-free typical device."""
+    return None if rng is None else randomness.generator(rng)
 
 
 def seed_text(rng: Rng) -> str:
     """What a trace records of `rng`."""
-    if rng is None:
-        return "none: typical device, no noise"
-    return str(int(rng)) if isinstance(rng, int | np.integer) else f"{type(rng.bit_generator).__name__} state given"
+    return "none: typical device, no noise" if rng is None else randomness.describe(randomness.generator(rng))
 
 
 @dataclass(frozen=True)

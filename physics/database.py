@@ -45,6 +45,7 @@ from scipy import constants as _si
 
 from .citations import bibliography, data_directories
 from .errors import AmbiguityError, DataError, InputError
+from .randomness import generator
 
 __all__ = ["Barrier", "Database"]
 
@@ -392,12 +393,12 @@ class Database:
                 got=", ".join(open_rows),
                 action="leave it out with .select(is_bound=False)",
             )
-        generator = np.random.default_rng(rng)
+        random = generator(rng)
         low = np.array([row.low_eV for row in self.barriers], dtype=float)
         high = np.array([row.high_eV for row in self.barriers], dtype=float)
-        pick = generator.integers(len(self.barriers), size=n)
+        pick = random.integers(len(self.barriers), size=n)
         # clipped: low + (high - low) can exceed high by one rounding
-        return np.clip(low[pick] + (high - low)[pick] * generator.random(n), low[pick], high[pick])
+        return np.clip(low[pick] + (high - low)[pick] * random.random(n), low[pick], high[pick])
 
     @property
     def materials(self) -> tuple[str, ...]:

@@ -29,11 +29,19 @@ def generator(rng: Rng) -> np.random.Generator:
 
 
 def describe(rng: np.random.Generator) -> str:
-    """State of a generator as text: what a trace records so that it can be replayed."""
-    sequence = rng.bit_generator.seed_seq
-    if isinstance(sequence, np.random.SeedSequence):
-        return f"entropy={sequence.entropy} spawn_key={tuple(sequence.spawn_key)}"
-    return repr(rng.bit_generator.state)
+    """What a trace records of a generator so that it can be replayed: its seed, or its state once it was used."""
+    bits = rng.bit_generator
+    sequence = bits.seed_seq
+    if not isinstance(sequence, np.random.SeedSequence):
+        return repr(bits.state)
+    text = f"entropy={sequence.entropy} spawn_key={tuple(sequence.spawn_key)}"
+    if sequence.n_children_spawned:
+        text += f" children={sequence.n_children_spawned}"
+    if repr(bits.state) != repr(
+        type(bits)(np.random.SeedSequence(sequence.entropy, spawn_key=sequence.spawn_key)).state
+    ):
+        text += f" state={bits.state}"
+    return text
 
 
 def spawn(rng: Rng, count: int) -> list[np.random.Generator]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from .errors import DataError, InputError, OutputError
+from .errors import DataError, InputError
+from .files import write_whole
 from .waveform import Waveform
 
 __all__ = ["check", "make", "read", "waveform_of", "write"]
@@ -160,22 +160,7 @@ def write(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     OutputError
         If the folder cannot be written.
     """
-    target = Path(path)
-    temporary = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        os.close(handle)
-        trace.to_netcdf(temporary, engine="scipy")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} could not be written", got=str(error), action="Choose a folder that you may write to"
-        ) from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-    return target
+    return write_whole(path, lambda temporary: trace.to_netcdf(temporary, engine="scipy"))
 
 
 def read(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -28,7 +28,7 @@ def test_a_trace_follows_the_schema_and_replays():
     cell = Volatile.of(**NOISY)
     trace = traces.check(cell.simulate(PULSES, rng=5))
     assert trace["state"].dims == ("time",)
-    assert trace.attrs["seed"] == "5"
+    assert trace.attrs["seed"] == "entropy=5 spawn_key=()"
     assert {"John2022", "Menzel2015", "Simmons1963"} <= set(json.loads(trace.attrs["sources"]))
     again = cell.simulate(traces.waveform_of(trace), rng=int(trace.attrs["seed"]))
     np.testing.assert_array_equal(again["conductance"].values, trace["conductance"].values)

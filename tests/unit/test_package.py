@@ -35,3 +35,11 @@ def test_seeds_give_the_same_children():
 def test_bad_seeds_raise(bad):
     with pytest.raises(InputError):
         generator(bad)
+
+
+def test_a_used_generator_is_described_by_its_state():
+    rng = generator(5)
+    fresh = describe(rng)
+    rng.random()
+    assert describe(rng) != fresh
+    assert "state" in describe(rng)
