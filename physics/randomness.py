@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 
 from .errors import InputError
 
-__all__ = ["describe", "generator", "spawn"]
+__all__ = ["describe", "generator", "recall", "spawn"]
 
 Rng = int | np.random.Generator | np.random.SeedSequence | None
 
@@ -29,19 +32,50 @@ def generator(rng: Rng) -> np.random.Generator:
 
 
 def describe(rng: np.random.Generator) -> str:
-    """What a trace records of a generator so that it can be replayed: its seed, or its state once it was used."""
+    """What a trace records of a generator, as JSON: its seed, and its state once it was used. See :func:`recall`."""
     bits = rng.bit_generator
     sequence = bits.seed_seq
-    if not isinstance(sequence, np.random.SeedSequence):
-        return repr(bits.state)
-    text = f"entropy={sequence.entropy} spawn_key={tuple(sequence.spawn_key)}"
-    if sequence.n_children_spawned:
-        text += f" children={sequence.n_children_spawned}"
-    if repr(bits.state) != repr(
-        type(bits)(np.random.SeedSequence(sequence.entropy, spawn_key=sequence.spawn_key)).state
-    ):
-        text += f" state={bits.state}"
-    return text
+    record: dict[str, Any] = {"bits": type(bits).__name__}
+    if isinstance(sequence, np.random.SeedSequence):
+        record.update(entropy=sequence.entropy, spawn_key=list(sequence.spawn_key))
+        if sequence.n_children_spawned:
+            record["children"] = sequence.n_children_spawned
+    if len(record) == 1 or repr(bits.state) != repr(recall(json.dumps(record)).bit_generator.state):
+        record["state"] = bits.state
+    return json.dumps(record, default=lambda value: value.tolist())
+
+
+def recall(text: str) -> np.random.Generator:
+    """The generator that :func:`describe` wrote down, as it was then.
+
+    Parameters
+    ----------
+    text : str
+        Attribute ``seed`` of a trace.
+
+    Raises
+    ------
+    InputError
+        If the text is not such a record.
+
+    Examples
+    --------
+    >>> float(recall(describe(generator(5))).random()) == float(generator(5).random())
+    True
+    """
+    try:
+        record = json.loads(text)
+        sequence = np.random.SeedSequence(
+            record.get("entropy"),
+            spawn_key=tuple(record.get("spawn_key", ())),
+            n_children_spawned=record.get("children", 0),
+        )
+        bits = getattr(np.random, record["bits"])(sequence)
+        if "state" in record:
+            bits.state = record["state"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError("not a recorded random state", got=text, action="Pass attrs['seed'] of a trace") from error
+    return np.random.Generator(bits)
 
 
 def spawn(rng: Rng, count: int) -> list[np.random.Generator]:

@@ -61,7 +61,9 @@ def test_a_field_that_removes_the_barrier_raises():
         kinetics.hop_rate(0.27, 300.0, field_V_m=1e9, hop_length_m=0.587e-9)
 
 
-@pytest.mark.parametrize("module", ["physics.kinetics", "physics.waveform", "physics.device", "kmc.lattice"])
+@pytest.mark.parametrize(
+    "module", ["physics.kinetics", "physics.randomness", "physics.waveform", "physics.device", "kmc.lattice"]
+)
 def test_doctests(module):
     import doctest
 

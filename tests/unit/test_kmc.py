@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from halidrift import Device, Waveform
+from halidrift import Device, Waveform, trace
 from halidrift.kmc import FilamentKMC, ensemble
 from halidrift.kmc.lattice import BOTTOM, SIDE, TOP, column
 from halidrift.physics.errors import ConvergenceError, InputError, ValidityError
+from halidrift.physics.randomness import recall
 
 DEVICE = Device.load("john2022-ogb")
 PULSE = Waveform.pulses(1.0, 5e-3, 10e-3, 1, compliance_A=1e-6)
@@ -33,6 +34,15 @@ def test_same_seed_same_trace_other_seed_other_trace():
     cell = FilamentKMC(DEVICE)
     xr.testing.assert_identical(cell.simulate(PULSE, rng=3), cell.simulate(PULSE, rng=3))
     assert not cell.simulate(PULSE, rng=3).equals(cell.simulate(PULSE, rng=4))
+
+
+def test_a_trace_replays_from_its_attributes():
+    cell = FilamentKMC(DEVICE)
+    rng = np.random.default_rng(9)
+    rng.random(3)
+    first = cell.simulate(PULSE, rng=rng)
+    again = cell.simulate(trace.waveform_of(first), rng=recall(first.attrs["seed"]))
+    xr.testing.assert_identical(first, again)
 
 
 def test_compliance_and_ohm_hold_at_every_instant():

@@ -41,7 +41,7 @@ def test_conductance_is_linear_in_the_compliance():
 
 @pytest.mark.xfail(
     strict=True,
-    reason="the stub that a filament leaves behind lives for seconds: atoms with three bonds dissolve at 0.01 per second",
+    reason="the stub that a filament leaves lives for seconds: atoms with three bonds dissolve at 0.01 per second",
 )
 def test_a_pulse_is_forgotten_after_the_echo_horizon():
     # J-DIFF-09: the state does not reflect inputs older than 23 ms; set times of a second pulse 60 ms later equal the
