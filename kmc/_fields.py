@@ -48,8 +48,8 @@ def network_conductance(
 
     Atoms conduct to neighbouring atoms and electrodes, and across gaps along z by tunnelling. Conjugate gradients
     with the diagonal as preconditioner, from the last `u`, until the residual in the energy norm, relative to the
-    conductance or to `floor_S`, below which it does not matter, is under `tolerance`: that norm bounds the error of the conductance up to the condition number.
-    Returns (conductance, relative residual, iterations).
+    conductance or to `floor_S`, below which it does not matter, is under `tolerance`: that norm bounds the error of
+    the conductance up to the condition number. Returns (conductance, relative residual, iterations).
     """
     n = n_metal
     if n == 0:

@@ -6,6 +6,8 @@ those into one message and exit code 2; anything else is a defect of ours and ke
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "AmbiguityError",
     "ConvergenceError",
@@ -42,6 +44,17 @@ class HalidriftError(Exception):
         if action is not None:
             parts.append(action)
         super().__init__(". ".join(parts) + ".")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an error must cross from a worker process whole; its arguments are keywords, which pickle does not keep
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[HalidriftError], args: tuple[Any, ...], fields: dict[str, Any]) -> HalidriftError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 class InputError(HalidriftError, ValueError):

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from .errors import OutputError
 
-__all__ = ["write_whole"]
+__all__ = ["umask", "write_whole"]
+
+
+def umask() -> int:
+    """Permissions that new files of this process do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> Path:
@@ -39,9 +46,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) ->
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         os.close(handle)
         write(temporary)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files that only their owner may read
+        os.chmod(temporary, 0o666 & ~umask())  # mkstemp makes files that only their owner may read
         os.replace(temporary, target)
     except OSError as error:
         raise OutputError(

@@ -173,7 +173,7 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     try:
         trace = xr.load_dataset(path, engine="scipy")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, IndexError) as error:  # scipy's words for a truncated file
         raise DataError(
             "not a readable trace",
             file=path,

@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 import halidrift as hd
-from halidrift.physics.errors import InputError
+from halidrift.physics.errors import ConvergenceError, DataError, InputError, OutputError
 from halidrift.physics.randomness import describe, generator, recall, spawn
 
 
@@ -43,3 +44,16 @@ def test_a_generator_is_recalled_from_what_a_trace_records(use):
 def test_bad_seeds_raise(bad):
     with pytest.raises(InputError):
         generator(bad)
+
+
+def test_errors_cross_processes_whole():
+    for error in (
+        InputError("wrong", got=3, allowed="4", action="Try 4"),
+        DataError("missing unit", file="card.toml", key="a.unit", allowed="eV"),
+        OutputError("could not be written", got="disk full"),
+        ConvergenceError("diverged", got=1e3),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)

@@ -50,9 +50,11 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
 
 
-def test_reading_something_else_names_the_file(tmp_path):
-    file = tmp_path / "t.nc"
-    file.write_text("not a trace")
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_reading_something_else_names_the_file(tmp_path, share):
+    file = trace.write(example(), tmp_path / "t.nc")
+    content = file.read_bytes()
+    file.write_bytes(content[: int(share * len(content))] if share else b"not a trace")
     with pytest.raises(DataError, match=r"t\.nc"):
         trace.read(file)
 

@@ -1,0 +1,473 @@
+"""Figures of a finished job: data in, matplotlib figures out; the only module that imports matplotlib.
+
+Figure objects are made without pyplot, so nothing global changes and no display is needed. Colours are those of
+Okabe and Ito, and cividis for maps: both can be told apart with any colour vision.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+P = ParamSpec("P")
+
+__all__ = [
+    "COLOURS",
+    "confusions",
+    "icc",
+    "nonvolatile_iv",
+    "patterns",
+    "png",
+    "relaxation",
+    "set_times",
+    "snapshots",
+    "training",
+    "uri",
+    "volatile_iv",
+]
+
+COLOURS = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+    "grey": "#8C8C8C",
+}
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "lines.linewidth": 1.3,
+    "figure.dpi": 130.0,
+    "figure.facecolor": "white",
+    "svg.fonttype": "path",
+}
+
+
+def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the house style, whatever the caller's rcParams are."""
+
+    @functools.wraps(draw)
+    def styled(*arguments: P.args, **options: P.kwargs) -> Figure:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_STYLE)
+            return draw(*arguments, **options)
+
+    return styled
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def _below(figure: Figure, *axes: Axes, columns: int = 3) -> None:
+    """One legend under the panels, where it hides no data; each label once."""
+    seen: dict[str, Any] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            seen.setdefault(label, handle)
+    figure.legend(list(seen.values()), list(seen), loc="outside lower center", ncols=columns)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        # no date or version inside, so that equal results give equal files
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def uri(figure: Figure) -> str:
+    """The figure as a data URI, to be shown by a page that stands alone."""
+    return "data:image/png;base64," + base64.b64encode(png(figure)).decode("ascii")
+
+
+def _runs(trace: xr.Dataset) -> list[xr.Dataset]:
+    if "replica" not in trace.dims:
+        return [trace]
+    return [trace.isel(replica=i) for i in range(trace.sizes["replica"])]
+
+
+def _missing(ax: Axes, text: str) -> None:
+    """Say in a panel why it is empty."""
+    ax.text(
+        0.5, 0.5, textwrap.fill(text, 42), ha="center", va="center", transform=ax.transAxes, color="#444444", fontsize=8
+    )
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _current(ax: Axes, runs: Sequence[xr.Dataset], colour: str, label: str, **style: Any) -> None:
+    for i, run in enumerate(runs):
+        current = np.abs(run["current"].values)
+        # zero has no place on a logarithmic axis: the first and last instant of a sweep
+        current = np.where(current > 0, current, np.nan)
+        ax.plot(run["voltage"].values, current, color=colour, label=label if i == 0 else None, **style)
+
+
+@_styled
+def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None, compliance_A: float = 1e-6) -> Figure:
+    """Current against voltage in the volatile mode: every replica, reverse bias, and the Au control."""
+    figure, axes = _figure(6.4, 4.0)
+    ax = axes[0, 0]
+    _current(ax, _runs(sweep), COLOURS["sky"], "Ag, 0 to 2 to 0 V, each KMC replica", linewidth=0.8, alpha=0.9)
+    _current(ax, _runs(sweep)[:1], COLOURS["blue"], "Ag, first replica", linewidth=1.6)
+    _current(ax, _runs(reverse)[:1], COLOURS["vermillion"], "Ag, 0 to -2 to 0 V", linewidth=1.6)
+    if gold is not None:
+        _current(ax, _runs(gold)[:1], COLOURS["orange"], "Au, 0 to 2 to 0 V", linewidth=1.6, linestyle="--")
+    ax.axhline(compliance_A, color=COLOURS["grey"], linewidth=0.8, linestyle=":", label="compliance 1 µA")
+    ax.set_yscale("log")
+    ax.set_xlabel("source voltage (V)")
+    ax.set_ylabel("|current| (A)")
+    _below(figure, ax)
+    ax.set_title("Volatile mode, 1 V/s, 300 K")
+    return figure
+
+
+@_styled
+def nonvolatile_iv(kmc: xr.Dataset | None, fem: xr.Dataset | None, failures: Mapping[str, str] | None = None) -> Figure:
+    """Bipolar loop at 1 mA of KMC and continuum, and how hot the filament becomes."""
+    figure, axes = _figure(7.8, 4.2, 1, 2, width_ratios=[1.35, 1.0])
+    left, right = axes[0]
+    told = dict(failures or {})
+    if kmc is not None:
+        _current(left, _runs(kmc), COLOURS["sky"], "KMC, each replica", linewidth=0.8)
+        _current(left, _runs(kmc)[:1], COLOURS["blue"], "KMC, first replica", linewidth=1.4)
+        right.plot(
+            kmc["time"].values,
+            np.atleast_2d(kmc["temperature"].values).mean(axis=0),
+            color=COLOURS["blue"],
+            label="KMC, filament, mean",
+        )
+    if fem is not None:
+        _current(left, [fem], COLOURS["vermillion"], "continuum", linewidth=1.4, linestyle="--")
+        right.plot(
+            fem["time"].values,
+            fem["temperature_max"].values,
+            color=COLOURS["vermillion"],
+            linestyle="--",
+            label="continuum, hottest point",
+        )
+    left.axhline(1e-3, color=COLOURS["grey"], linewidth=0.8, linestyle=":", label="compliance 1 mA (SET)")
+    left.set_yscale("log")
+    left.set_xlabel("source voltage (V)")
+    left.set_ylabel("|current| (A)")
+    left.set_title("0 / +5 / 0 / -7 / 0 V at 1 V/s")
+    right.set_xlabel("time (s)")
+    right.set_ylabel("temperature (K)")
+    right.set_title("Joule heating")
+    _below(figure, left, right)
+    for text in told.values():
+        right.text(0.02, 0.02, textwrap.fill(text, 40), transform=right.transAxes, fontsize=6.5, color="#444444")
+    return figure
+
+
+@_styled
+def snapshots(thin: xr.Dataset, thick: xr.Dataset | None, fem: xr.Dataset | None) -> Figure:
+    """Ag in the film, seen from the side: after 1 uA, after 1 mA, and the continuum's."""
+    figure, axes = _figure(8.4, 4.3, 1, 3)
+    panels = [("KMC, 1 V, 20 ms, 1 µA", thin), ("KMC, 5 V, 5 ms, 1 mA", thick)]
+    for ax, (title, trace) in zip(axes[0, :2], panels, strict=True):
+        if trace is None:
+            _missing(ax, "the run failed; see the list of failures")
+            ax.set_title(title)
+            continue
+        run = _runs(trace)[0]
+        metal = (run["occupation"].values == 2).sum(axis=1).astype(float)
+        x, z = 1e9 * run["x"].values, 1e9 * run["z"].values
+        image = ax.pcolormesh(x, z, np.where(metal > 0, metal, np.nan).T, cmap="cividis", vmin=0, shading="nearest")
+        figure.colorbar(image, ax=ax, label="Ag atoms along y", shrink=0.85, location="bottom")
+        ax.set_title(f"{title}\n{int((run['occupation'].values == 2).sum())} atoms")
+        _film(ax, x, z)
+    ax = axes[0, 2]
+    if fem is None:
+        _missing(ax, "the run failed; see the list of failures")
+        ax.set_title("Continuum")
+        return figure
+    r, z = 1e9 * fem["r"].values, 1e9 * fem["z"].values
+    both = np.hstack([fem["metal_fraction"].values[:, ::-1], fem["metal_fraction"].values])
+    both = np.where(both > 1e-3, both, np.nan)  # grey where there is none, as in the other panels
+    image = ax.pcolormesh(np.concatenate([-r[::-1], r]), z, both, cmap="cividis", vmin=0, vmax=1, shading="nearest")
+    figure.colorbar(image, ax=ax, label="fraction of sites with Ag", shrink=0.85, location="bottom")
+    ax.set_title("Continuum, 0 / +5 / 0 V,\n1 V/s, 1 mA")
+    _film(ax, r, z)
+    return figure
+
+
+def _film(ax: Axes, x: NDArray[np.float64], z: NDArray[np.float64]) -> None:
+    """Axes of a picture of the film, electrodes named."""
+    ax.set_aspect("equal")
+    ax.set_facecolor("#EDEDED")
+    width, height = float(np.abs(x).max()), float(z.max())
+    ax.set_xlim(-width - 0.6, width + 0.6)
+    ax.set_ylim(-1.8, height + 2.1)
+    ax.axhspan(-1.8, 0.0, color="#B8B8B8")
+    ax.axhspan(height + 0.3, height + 2.1, color="#B8B8B8")
+    ax.text(0, -0.9, "polyTPD / ITO", ha="center", va="center", fontsize=7)
+    ax.text(0, height + 1.2, "active electrode", ha="center", va="center", fontsize=7)
+    ax.set_xlabel("x (nm)")
+    ax.set_ylabel("z (nm)")
+
+
+@_styled
+def relaxation(pulses: xr.Dataset, fit: xr.Dataset, *, until_s: float = 60e-3) -> Figure:
+    """Conductance after a pulse: every relaxation, their median and mean, and the fitted model."""
+    figure, axes = _figure(7.8, 4.0, 1, 2)
+    left, right = axes[0]
+    time, voltage = pulses["time"].values, pulses["voltage"].values
+    ends = time[np.flatnonzero((voltage[:-1] > 0.5 * voltage.max()) & (voltage[1:] <= 0.5 * voltage.max())) + 1]
+    grid = np.linspace(0.0, until_s, 241)
+    rows = []
+    for run in _runs(pulses):
+        for end in ends:
+            if end + until_s <= time[-1] + 1e-9:
+                rows.append(np.interp(end + grid, time, np.log10(run["conductance"].values)))
+    table = np.array(rows)
+    for i, row in enumerate(table[:40]):
+        left.plot(
+            1e3 * grid,
+            10**row,
+            color=COLOURS["sky"],
+            linewidth=0.5,
+            alpha=0.6,
+            label="one relaxation" if i == 0 else None,
+        )
+    left.plot(1e3 * grid, 10 ** np.median(table, axis=0), color=COLOURS["blue"], linewidth=2, label="median of KMC")
+    left.plot(
+        1e3 * grid,
+        10 ** table.mean(axis=0),
+        color=COLOURS["green"],
+        linewidth=1.6,
+        linestyle="-.",
+        label="mean of ln G, KMC",
+    )
+    model = np.interp(ends[0] + grid, fit["time"].values, np.log10(fit["conductance"].values))
+    left.plot(
+        1e3 * grid, 10**model, color=COLOURS["vermillion"], linewidth=1.8, linestyle="--", label="fitted model, typical"
+    )
+    left.set_yscale("log")
+    left.set_xlabel("time after the pulse (ms)")
+    left.set_ylabel("conductance (S)")
+    left.set_title(f"{len(table)} relaxations after 1 V, 20 ms")
+    for i, run in enumerate(_runs(pulses)[:3]):
+        right.plot(
+            1e3 * time,
+            run["conductance"].values,
+            color=[COLOURS[c] for c in ("sky", "blue", "green")][i],
+            linewidth=0.9,
+            label=f"KMC replica {i + 1}",
+        )
+    right.plot(
+        1e3 * fit["time"].values,
+        fit["conductance"].values,
+        color=COLOURS["vermillion"],
+        linestyle="--",
+        label="fitted model, typical",
+    )
+    for end in ends:
+        right.axvspan(1e3 * end - 20, 1e3 * end, color="#E4E4E4", zorder=0)
+    right.set_yscale("log")
+    right.set_xlabel("time (ms)")
+    right.set_ylabel("conductance (S)")
+    right.set_title("Pulses (grey: 1 V)")
+    _below(figure, left, right, columns=4)
+    return figure
+
+
+@_styled
+def set_times(seen: Mapping[float, Sequence[float]], model: Mapping[float, float]) -> Figure:
+    """Time to SET against the amplitude of the pulse: KMC and the fitted growth law."""
+    figure, axes = _figure(4.6, 3.3)
+    ax = axes[0, 0]
+    for i, (volts, times) in enumerate(sorted(seen.items())):
+        ax.plot(
+            [volts] * len(times),
+            1e3 * np.array(times),
+            "o",
+            color=COLOURS["sky"],
+            markersize=4,
+            label="KMC, each SET" if i == 0 else None,
+        )
+        if times:
+            ax.plot(
+                volts,
+                1e3 * float(np.median(times)),
+                "s",
+                color=COLOURS["blue"],
+                markersize=6,
+                label="KMC, median" if i == 0 else None,
+            )
+    if model:
+        line = sorted(model)
+        ax.plot(line, [1e3 * model[v] for v in line], color=COLOURS["vermillion"], linestyle="--", label="fitted model")
+    ax.set_yscale("log")
+    ax.set_xlabel("pulse amplitude (V)")
+    ax.set_ylabel("time to SET (ms)")
+    ax.set_title("Growth at 1 µA compliance")
+    ax.legend()
+    return figure
+
+
+@_styled
+def icc(
+    kmc: tuple[NDArray[np.float64], NDArray[np.float64]],
+    fem: tuple[NDArray[np.float64], NDArray[np.float64]],
+    *,
+    slope_1_V: float,
+    intercept_S: float,
+    spread_S: float,
+    spread_slope_1_V: float,
+    slope_error_1_V: float | None = None,
+) -> Figure:
+    """Conductance against compliance current: both solvers, and the fitted law with its spread."""
+    figure, axes = _figure(7.8, 3.8, 1, 2)
+    currents = np.concatenate([kmc[0], fem[0]])
+    line = np.geomspace(currents.min(), currents.max(), 200) if currents.size else np.array([1e-5, 1e-3])
+    mean = slope_1_V * line + intercept_S
+    sigma = spread_S + spread_slope_1_V * line
+    error = "" if slope_error_1_V is None else f" ± {slope_error_1_V:.1g}"
+    for ax in axes[0]:
+        ax.fill_between(
+            1e6 * line,
+            1e3 * np.maximum(mean - sigma, 1e-7),
+            1e3 * (mean + sigma),
+            color="#F3CDB9",
+            label="± one standard deviation",
+        )
+        ax.plot(
+            1e6 * line,
+            1e3 * mean,
+            color=COLOURS["vermillion"],
+            label=f"fit: {slope_1_V:.3g}{error} V$^{{-1}}$ · Icc {1e3 * intercept_S:+.2g} mS",
+        )
+        ax.plot(
+            1e6 * kmc[0], 1e3 * kmc[1], "o", color=COLOURS["blue"], markersize=4.5, markerfacecolor="none", label="KMC"
+        )
+        ax.plot(1e6 * fem[0], 1e3 * fem[1], "D", color=COLOURS["green"], markersize=5, label="continuum")
+        ax.set_xlabel("compliance current (µA)")
+        ax.set_ylabel("conductance at 0.1 V (mS)")
+    _below(figure, axes[0, 0], columns=4)
+    axes[0, 0].set_title("Linear axes")
+    axes[0, 1].set_xscale("log")
+    axes[0, 1].set_yscale("log")
+    every = np.concatenate([kmc[1], fem[1]])
+    if every.size:
+        axes[0, 1].set_ylim(1e3 * every.min() / 4, 1e3 * every.max() * 2)
+    axes[0, 1].set_title("Logarithmic axes")
+    return figure
+
+
+@_styled
+def patterns(responses: Mapping[str, xr.Dataset], nodes_s: NDArray[np.float64]) -> Figure:
+    """Conductance of the typical device under one train of each class, with the nodes where it is read."""
+    figure, axes = _figure(7.6, 6.0, len(responses), 1, sharex=True, sharey=True)
+    for ax, (name, trace) in zip(axes[:, 0], responses.items(), strict=True):
+        time, conductance = trace["time"].values, trace["conductance"].values
+        high = trace["voltage"].values > 0.5 * max(float(trace["voltage"].max()), 1e-12)
+        ax.fill_between(
+            1e3 * time,
+            0,
+            1,
+            where=high,
+            transform=ax.get_xaxis_transform(),
+            color="#E4E4E4",
+            linewidth=0,
+            label="spike (1 V)",
+        )
+        ax.plot(1e3 * time, 1e6 * conductance, color=COLOURS["blue"], linewidth=1.1, label="conductance")
+        at = np.minimum(nodes_s, time[-1])
+        ax.plot(
+            1e3 * at,
+            1e6 * np.interp(at, time, conductance),
+            "o",
+            color=COLOURS["vermillion"],
+            markersize=3.2,
+            label="virtual node",
+        )
+        ax.set_title(name)
+        ax.set_ylabel("G (µS)")
+    axes[-1, 0].set_xlabel("time (ms)")
+    axes[-1, 0].set_xlim(0, 1e3 * float(time[-1]) + 8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+@_styled
+def confusions(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> Figure:
+    """Confusion matrices in percent: row is the true class, column the predicted one."""
+    figure, axes = _figure(8.2, 3.9, 1, len(matrices))
+    ticks = np.arange(len(classes))
+    for ax, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
+        image = ax.imshow(100 * matrix, cmap="cividis", vmin=0, vmax=100)
+        for i in ticks:
+            for j in ticks:
+                share = 100 * matrix[i, j]
+                ax.text(
+                    j,
+                    i,
+                    f"{share:.1f}",
+                    ha="center",
+                    va="center",
+                    color="black" if share > 55 else "white",
+                    fontsize=8.5,
+                )
+        ax.set_xticks(ticks, classes, rotation=30, ha="right")
+        ax.set_yticks(ticks, classes)
+        ax.set_xlabel("predicted")
+        ax.set_ylabel("true")
+        ax.set_title(name)
+        for side in ax.spines.values():
+            side.set_visible(False)
+    figure.colorbar(image, ax=axes[0].tolist(), label="share of the true class (%)", shrink=0.9)
+    return figure
+
+
+@_styled
+def training(
+    histories: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], targets: Mapping[str, tuple[float, str]]
+) -> Figure:
+    """Accuracy after each epoch, mean over trainings with their range, beside what the paper reports."""
+    figure, axes = _figure(7.8, 4.0, 1, len(histories), sharey=True)
+    for ax, (name, runs) in zip(axes[0], histories.items(), strict=True):
+        for key, colour, label in (("train_accuracy", "blue", "training"), ("test_accuracy", "vermillion", "test")):
+            table = 100.0 * np.array([run[key] for run in runs])
+            epochs = 1 + np.arange(table.shape[1])
+            ax.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=COLOURS[colour], alpha=0.2, linewidth=0)
+            ax.plot(epochs, table.mean(axis=0), "o-", color=COLOURS[colour], markersize=4, label=label)
+        if name in targets:
+            value, text = targets[name]
+            ax.axhline(value, color=COLOURS["black"], linestyle=":", linewidth=1.1, label="paper, test")
+            ax.annotate(text, (1, value), xytext=(0, 3), textcoords="offset points", fontsize=8)
+        ax.set_xlabel("epoch")
+        ax.set_xticks(epochs)
+        ax.set_title(name)
+    axes[0, 0].set_ylabel("accuracy (%)")
+    _below(figure, *axes[0], columns=4)
+    return figure

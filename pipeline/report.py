@@ -1,0 +1,176 @@
+"""The report: one page that stands alone, figures inside."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+
+from . import figures, verdicts
+from .targets import formatted
+
+if TYPE_CHECKING:
+    from .reproduce import Campaign
+
+__all__ = ["draw", "render"]
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def draw(job: Campaign, cell: Any, synapse: Any) -> dict[str, Any]:
+    """Every figure of a finished job, by name.
+
+    Parameters
+    ----------
+    job : Campaign
+    cell, synapse : Volatile, NonVolatile
+        The fitted models.
+
+    Returns
+    -------
+    dict of str to matplotlib.figure.Figure
+    """
+    volatile, hard, fem = (job.stages[n] for n in ("kmc_volatile", "kmc_nonvolatile", "fem"))
+    states, readouts = job.stages["reservoir"], job.stages["readouts"].data
+    top = f"loop_{job.settings.compliances_A[-1]:g}A"
+    failed = {
+        name: f"{who}: {result.data['failures'][top]}"
+        for name, who, result in (("kmc", "KMC", hard), ("fem", "continuum", fem))
+        if top in result.data["failures"]
+    }
+    slope = synapse.parameters["conductance_slope_1_V"]
+    names = {"icc": "Icc-programmed pairs", "delta": "floating point, delta rule"}
+    return {
+        "volatile": figures.volatile_iv(
+            volatile.traces["sweep"], volatile.traces["reverse"], volatile.traces["sweep_gold"]
+        ),
+        "nonvolatile": figures.nonvolatile_iv(hard.traces.get(top), fem.traces.get(top), failed),
+        "snapshots": figures.snapshots(
+            volatile.traces["snapshot"], hard.traces.get("write"), fem.traces.get(top.replace("loop", "set"))
+        ),
+        "relaxation": figures.relaxation(volatile.traces["pulses_1V"], job.stages["compact"].traces["pulses_fit"]),
+        "growth": figures.set_times(*verdicts.growth(volatile, cell)),
+        "icc": figures.icc(
+            verdicts.programmed(hard),
+            verdicts.programmed(fem),
+            slope_1_V=slope.value,
+            intercept_S=synapse.value("conductance_intercept_S"),
+            spread_S=synapse.value("conductance_spread_S"),
+            spread_slope_1_V=synapse.value("conductance_spread_slope_1_V"),
+            slope_error_1_V=slope.standard_error,
+        ),
+        "patterns": figures.patterns(
+            {name: states.traces[f"pattern_{name.lower()}"] for name in readouts["classes"]},
+            states.traces["states"]["node"].values,
+        ),
+        "confusions": figures.confusions(
+            {
+                title: np.mean([np.array(run["confusion"], dtype=float) for run in readouts[name]], axis=0)
+                for name, title in names.items()
+            },
+            readouts["classes"],
+        ),
+        "training": figures.training(
+            {title: [run["history"] for run in readouts[name]] for name, title in names.items()},
+            {
+                names["icc"]: (85.14, "85.14 %"),
+                names["delta"]: (91.8, "91.8 %"),
+            },
+        ),
+    }
+
+
+_CAPTIONS = {
+    "volatile": (
+        "current against voltage, volatile mode",
+        "Volatile mode: current against source voltage under 1 µA, every KMC replica; reverse bias; the same device "
+        "with Au in place of Ag.",
+    ),
+    "nonvolatile": (
+        "current against voltage, non-volatile mode",
+        "Non-volatile mode: bipolar loop, 1 mA compliance in the positive branch and none in the negative one, KMC and "
+        "continuum; temperature of the filament during the loop.",
+    ),
+    "snapshots": (
+        "filaments seen from the side",
+        "Filaments from the side. The same device, differing in compliance only. The continuum panel shows the "
+        "azimuthally symmetric fraction of sites with Ag.",
+    ),
+    "relaxation": (
+        "conductance after a pulse",
+        "Relaxation at zero voltage after 1 V, 20 ms pulses: each replica, median, mean, and the fitted compact model; "
+        "right, three replicas over the whole stimulus.",
+    ),
+    "growth": (
+        "time to SET against pulse amplitude",
+        "Growth: time from the start of a pulse until ln G is half way to ON, each SET of the KMC replicas and the "
+        "typical device of the fitted model. Pulses that end before the SET are left out.",
+    ),
+    "icc": (
+        "conductance against compliance current",
+        "Conductance at 0.1 V against the compliance current of the SET: KMC, continuum, and the fitted law with its "
+        "spread.",
+    ),
+    "patterns": (
+        "response to the four firing patterns",
+        "Response of the typical device to one train of each class. Circles: the virtual nodes.",
+    ),
+    "confusions": (
+        "confusion matrices of both readouts",
+        "Confusion matrices on the test patterns, mean over trainings. The paper finds Irregular worst.",
+    ),
+    "training": (
+        "training curves of both readouts",
+        "Accuracy after each epoch, mean and range over trainings. Dotted: the paper's test accuracy.",
+    ),
+}
+
+
+def _figure(value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or "-"
+    return f"{value:.4g}" if math.isfinite(value) else "-"
+
+
+def render(job: Campaign, cell: Any, synapse: Any) -> str:
+    """The report as HTML.
+
+    Parameters
+    ----------
+    job : Campaign
+        With its results.
+    cell, synapse : Volatile, NonVolatile
+        The fitted models.
+    """
+    from .reproduce import STAGES
+
+    drawn = draw(job, cell, synapse)
+    parts = {
+        name: {"uri": figures.uri(figure), "alt": _CAPTIONS[name][0], "caption": _CAPTIONS[name][1]}
+        for name, figure in drawn.items()
+    }
+    network = ("patterns", "confusions", "training")
+    verdict = [row["verdict"] for row in job.results["quantities"]]
+    writes = [run["writes"] for run in job.stages["readouts"].data["icc"]]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"formatted": formatted, "figure": _figure}
+    return environment.get_template("report.html.j2").render(
+        results=job.results,
+        nodes=job.stages["reservoir"].data["nodes"],
+        names=STAGES,
+        hits=verdict.count("hit"),
+        misses=verdict.count("miss"),
+        checkable=verdict.count("hit") + verdict.count("miss"),
+        device_figures=[part for name, part in parts.items() if name not in network],
+        network_figures=[parts[name] for name in network],
+        writes={key: f"{np.mean([run[key] for run in writes]):.0f}" for key in ("mean", "max")},
+    )

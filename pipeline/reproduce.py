@@ -1,0 +1,575 @@
+"""`john2022`: the whole chain once, from migration barriers to classified spike trains, in cached stages."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..physics import trace as traces
+from ..physics.database import Database
+from ..physics.device import Device
+from ..physics.errors import ConvergenceError, InputError, ValidityError
+from ..physics.waveform import Waveform
+from . import report, verdicts
+from .stages import Cache, Result, Workers, check_writable, to_json, write_text
+
+__all__ = ["STAGES", "Campaign", "Settings", "john2022"]
+
+STAGES = {
+    "barriers": "barriers of the device card",
+    "kmc_volatile": "KMC, volatile mode (1 uA)",
+    "kmc_nonvolatile": "KMC, non-volatile mode (10 uA to 1 mA)",
+    "fem": "continuum, non-volatile mode",
+    "compact": "fits of the compact models",
+    "reservoir": "reservoir states",
+    "readouts": "training of both readouts",
+    "report": "results and report",
+}
+"""Stages in the order in which they run, with what they do."""
+
+Progress = Callable[[str, int, int, str], None]
+_WIDTH_S, _AMPLITUDE_V = 20e-3, 1.0  # John et al. 2022, relaxation test and Fig. 4b
+_SEEDS = {name: number for number, name in enumerate(STAGES)}
+
+
+def _silent(stage: str, done: int, total: int, note: str) -> None:
+    """No progress report."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run of the job may be told; part of the hash of each stage that it touches.
+
+    Parameters
+    ----------
+    seed : int, >= 0
+        Everything that is drawn follows from it.
+    per_class : int, >= 10
+        Patterns of each class. Published: 4975.
+    temperature_K : float, K
+    pulse_replicas, control_replicas : int, >= 1
+        KMC replicas of the 1 V, 20 ms pulses, and of each other volatile stimulus.
+    loop_replicas : int, >= 1
+        KMC replicas of the bipolar loop at each compliance.
+    amplitudes_V : tuple of float, V
+        Amplitudes of the pulse series besides 1 V.
+    compliances_A : tuple of float, A
+        Compliances of the non-volatile mode, smallest first; 1 mA is what the paper uses.
+    retention_s : float, s
+        How long a programmed filament is watched. Published retention: 1e5 s.
+    epochs : int, >= 1
+        Published: 5.
+    trainings : int, >= 1
+        Trainings of each readout, from which accuracies have their spread.
+    samples_per_V : float, 1/V
+        Reported points of the sweeps.
+    """
+
+    seed: int = 2022
+    per_class: int = 4975
+    temperature_K: float = 300.0
+    pulse_replicas: int = 20
+    control_replicas: int = 6
+    loop_replicas: int = 4
+    amplitudes_V: tuple[float, ...] = (0.8, 0.9, 1.2)
+    compliances_A: tuple[float, ...] = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+    retention_s: float = 1e5
+    epochs: int = 5
+    trainings: int = 3
+    samples_per_V: float = 20.0
+
+    def __post_init__(self) -> None:
+        smallest = {
+            "seed": 0,
+            "per_class": 10,
+            "pulse_replicas": 1,
+            "control_replicas": 1,
+            "loop_replicas": 1,
+            "epochs": 1,
+            "trainings": 1,
+        }
+        for name, least in smallest.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or int(value) != value or value < least:
+                raise InputError(f"{name} must be a whole number", got=value, allowed=f">= {least}")
+        if len(self.compliances_A) < 2 or np.any(np.diff(self.compliances_A) <= 0) or self.compliances_A[0] <= 0:
+            raise InputError("compliances_A must be positive and ascending, at least two", got=str(self.compliances_A))
+
+
+@dataclass
+class Campaign:
+    """A finished run: what each stage left, and where the outputs are.
+
+    Attributes
+    ----------
+    folder : Path
+    settings : Settings
+    device : Device
+    stages : dict of str to Result
+    results : dict
+        The content of ``results.json``.
+    """
+
+    folder: Path
+    settings: Settings
+    device: Device
+    stages: dict[str, Result] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+
+
+# -- jobs: run in worker processes -----------------------------------------------------------------------------
+
+
+def _ensemble(simulation: Any, waveform: Waveform, replicas: int, entropy: list[int]) -> xr.Dataset:
+    from ..kmc import ensemble
+
+    return ensemble.run(simulation, waveform, replicas, rng=np.random.SeedSequence(entropy), processes=1)
+
+
+def _deterministic(simulation: Any, waveform: Waveform) -> xr.Dataset | str:
+    """The trace, or in words why the model cannot follow: a finding about the device, told in the report."""
+    try:
+        return simulation.simulate(waveform)
+    except (ValidityError, ConvergenceError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _stacked(simulation: Any, waveform: Waveform, replicas: int, entropy: list[int]) -> xr.Dataset | str:
+    try:
+        return _ensemble(simulation, waveform, replicas, entropy)
+    except (ValidityError, ConvergenceError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _part(jobs: Mapping[str, tuple[Any, ...]], workers: Workers, progress: Callable[[int, int], None]) -> Any:
+    """Run jobs; traces apart from the sentences that stand for those that failed."""
+    done = workers.map(jobs, progress)
+    failures = {name: value for name, value in done.items() if isinstance(value, str)}
+    return {"failures": failures}, {name: value for name, value in done.items() if not isinstance(value, str)}
+
+
+# -- stages -------------------------------------------------------------------------------------------------------
+
+
+def stimuli(settings: Settings) -> dict[str, Waveform]:
+    """Every stimulus of the device-level stages, by the name of its trace."""
+    s = settings
+    pulses = {
+        f"pulses_{a:g}V": Waveform.pulses(a, _WIDTH_S, 120e-3, 3, compliance_A=1e-6, samples_per_period=480)
+        for a in (_AMPLITUDE_V, *s.amplitudes_V)
+    }
+    ramp = Waveform(
+        np.array([0.0, 0.5e-3, 5e-3, 5.5e-3]),
+        np.array([0.0, 5.0, 5.0, 0.0]),
+        np.array(s.compliances_A[-1]),
+        np.linspace(0.0, 5.5e-3, 111),
+    )
+    return {
+        **pulses,
+        "sweep": Waveform.triangle([2.0], 1.0, 1e-6, samples_per_V=2.0 * s.samples_per_V),
+        "reverse": Waveform.triangle([-2.0], 1.0, 1e-6, samples_per_V=s.samples_per_V),
+        "snapshot": Waveform.hold(_AMPLITUDE_V, _WIDTH_S, compliance_A=1e-6, samples=41),
+        # long enough for a filament that a harder dissolution, hence a costlier ion, makes grow more slowly
+        "rest": Waveform.pulses(_AMPLITUDE_V, 0.1, 0.7, 3, compliance_A=1e-6, samples_per_period=700),
+        "write": ramp,
+        # whether Au switches at all shows under any compliance; a small one ends the growth, and the run, early
+        "write_gold": ramp.with_compliance(1e-6),
+        "retention": ramp
+        + Waveform.hold(0.1, s.retention_s, compliance_A=s.compliances_A[-1], samples=41, first_s=1e-3),
+        **{
+            f"loop_{c:g}A": Waveform.triangle([5.0, -7.0], 1.0, [c, np.inf], samples_per_V=s.samples_per_V)
+            for c in s.compliances_A
+        },
+        **{f"set_{c:g}A": Waveform.triangle([5.0], 1.0, c, samples_per_V=s.samples_per_V) for c in s.compliances_A},
+    }
+
+
+def _barriers(device: Device) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
+    """Barriers that the card takes from the database, beside everything published for the same species."""
+    database = Database.load()
+    rows = []
+    for name, parameter in device.parameters.items():
+        if not parameter.barrier:
+            continue
+        row = database.get(parameter.barrier)
+        others = database.select(species=row.species, quantity=row.quantity, is_bound=False)
+        rows.append(
+            {
+                "parameter": name,
+                "barrier": row.id,
+                "value_eV": row.value_eV,
+                "text": str(row),
+                "note": parameter.note,
+                "sources": list(row.sources),
+                "published_range_eV": list(others.range()),
+                "published_rows": len(others),
+            }
+        )
+    return {"rows": rows, "database_rows": len(database), "failures": {}}, {}
+
+
+def _kmc_volatile(device: Device, s: Settings, workers: Workers, progress: Callable[[int, int], None]) -> Any:
+    from ..kmc import FilamentKMC
+
+    waves = stimuli(s)
+    plain = FilamentKMC(device, temperature_K=s.temperature_K)
+    gold = FilamentKMC(device.with_electrode("Au"), temperature_K=s.temperature_K)
+    harder = device.with_parameters(dissolution_barrier_eV=device.value("dissolution_barrier_eV") + 0.05)
+    main = f"pulses_{_AMPLITUDE_V:g}V"
+    plan: list[tuple[str, Any, str, int]] = [
+        (main, plain, main, s.pulse_replicas),
+        *((f"pulses_{a:g}V", plain, f"pulses_{a:g}V", s.control_replicas) for a in s.amplitudes_V),
+        ("sweep", plain, "sweep", s.control_replicas),
+        ("rest", plain, "rest", s.control_replicas),
+        ("rest_harder", FilamentKMC(harder, temperature_K=s.temperature_K), "rest", s.control_replicas),
+        ("sweep_gold", gold, "sweep", 2),
+        ("reverse", plain, "reverse", 2),
+        ("snapshot", plain, "snapshot", 1),
+    ]
+    jobs = {
+        name: (_ensemble, simulation, waves[wave], replicas, [s.seed, _SEEDS["kmc_volatile"], i])
+        for i, (name, simulation, wave, replicas) in enumerate(plan)
+    }
+    return _part(jobs, workers, progress)
+
+
+def _kmc_nonvolatile(device: Device, s: Settings, workers: Workers, progress: Callable[[int, int], None]) -> Any:
+    from ..kmc import FilamentKMC
+
+    waves = stimuli(s)
+    model = FilamentKMC(device, temperature_K=s.temperature_K)
+    gold = FilamentKMC(device.with_electrode("Au"), temperature_K=s.temperature_K)
+    plan: list[tuple[str, Any, str, int]] = [
+        *((f"loop_{c:g}A", model, f"loop_{c:g}A", s.loop_replicas) for c in reversed(s.compliances_A)),
+        ("retention", model, "retention", 1),
+        ("write", model, "write", 1),
+        ("write_gold", gold, "write_gold", 2),
+    ]
+    jobs = {
+        name: (_stacked, simulation, waves[wave], replicas, [s.seed, _SEEDS["kmc_nonvolatile"], i])
+        for i, (name, simulation, wave, replicas) in enumerate(plan)
+    }
+    return _part(jobs, workers, progress)
+
+
+def _fem(device: Device, s: Settings, workers: Workers, progress: Callable[[int, int], None]) -> Any:
+    from ..fem import FilamentFEM
+
+    waves = stimuli(s)
+    model = FilamentFEM(device, temperature_K=s.temperature_K)
+    gold = FilamentFEM(device.with_electrode("Au"), temperature_K=s.temperature_K)
+    top = s.compliances_A[-1]
+    jobs = {
+        f"loop_{top:g}A": (_deterministic, model, waves[f"loop_{top:g}A"]),
+        **{f"set_{c:g}A": (_deterministic, model, waves[f"set_{c:g}A"]) for c in reversed(s.compliances_A)},
+        "set_gold": (_deterministic, gold, waves[f"set_{top:g}A"]),
+    }
+    return _part(jobs, workers, progress)
+
+
+def _compact(
+    s: Settings, volatile: Result, nonvolatile: Result, fem: Result, progress: Callable[[int, int], None]
+) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
+    from ..compact import NonVolatile, Volatile, fit
+
+    progress(0, 3)
+    pulses = [volatile.traces[n] for n in sorted(volatile.traces) if n.startswith("pulses_")]
+    cell = fit(Volatile, pulses)
+    progress(1, 3)
+    loops = [nonvolatile.traces[n] for n in sorted(nonvolatile.traces) if n.startswith("loop_")]
+    sweeps = [fem.traces[n] for n in sorted(fem.traces) if n.startswith(("loop_", "set_")) and n != "set_gold"]
+    both = fit(NonVolatile, [*loops, *sweeps])
+    progress(2, 3)
+    # from write to write only KMC varies: what lies between the two solvers is no noise of the device
+    alone = fit(NonVolatile, loops).parameters if sweeps else both.parameters
+    own = {name: alone[name] for name in alone if "spread" in name}
+    own = {name: replace(p, origin=f"KMC only: {p.origin}") for name, p in own.items()}
+    synapse = replace(both, parameters=both.parameters.replaced(**own))
+    progress(3, 3)
+    # the typical device under the stimulus of the first figure, for the picture of the fit
+    main = volatile.traces[f"pulses_{_AMPLITUDE_V:g}V"]
+    return (
+        {"volatile": cell.to_dict(), "nonvolatile": synapse.to_dict(), "failures": {}},
+        {"pulses_fit": cell.simulate(traces.waveform_of(main))},
+    )
+
+
+def _reservoir(
+    s: Settings, cell: Any, progress: Callable[[int, int], None]
+) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
+    from .reservoir import Reservoir
+    from .spikes import FiringPatterns
+
+    progress(0, 2)
+    task = FiringPatterns(per_class=s.per_class, rng=np.random.default_rng([s.seed, _SEEDS["reservoir"], 0]))
+    reservoir = Reservoir(cell)
+    waves = list(task.trains)
+    progress(1, 2)
+    states = reservoir.transform(
+        waves, rng=np.random.default_rng([s.seed, _SEEDS["reservoir"], 1]), devices=task.device
+    )
+    made = {
+        "states": xr.Dataset(
+            {
+                "state": (("pattern", "node"), states, {"units": "S", "long_name": "conductance at the nodes"}),
+                "label": ("pattern", task.labels.astype(np.int32), {"units": "1", "long_name": "class"}),
+                "device": ("pattern", task.device.astype(np.int32), {"units": "1", "long_name": "device"}),
+            },
+            coords={"node": ("node", reservoir.node_times_s, {"units": "s", "long_name": "instant of the node"})},
+            attrs={"classes": json.dumps(list(task.classes)), "seed": task.seed},
+        )
+    }
+    sampled = np.linspace(0.0, task.duration_s, 2101)
+    for number, name in enumerate(task.classes):
+        first = int(np.flatnonzero(task.labels == number)[0])
+        made[f"pattern_{name.lower()}"] = cell.simulate(waves[first].with_samples(sampled))
+    progress(2, 2)
+    options = {k: v for k, v in task.parameters.items() if k != "rng"}
+    return {"task": options, "nodes": reservoir.nodes, "interval_s": reservoir.interval_s, "failures": {}}, made
+
+
+def _readouts(
+    s: Settings, states: xr.Dataset, synapse: Any, progress: Callable[[int, int], None]
+) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
+    from .readout import DeltaRuleReadout, IccReadout
+
+    X, y = states["state"].values, states["label"].values
+    total = 2 * s.trainings
+    out: dict[str, Any] = {"delta": [], "icc": [], "failures": {}}
+    progress(0, total)
+    low, high = synapse.conductance_bounds_S
+    # the paper clips targets to 0.1-3.5 mS; the cell may not reach as far
+    bounds = (max(low, 0.1e-3), min(high, 3.5e-3))
+    for n in range(s.trainings):
+        train, test = _split(y, 0.1, np.random.default_rng([s.seed, _SEEDS["readouts"], n]))
+        makers = {
+            "delta": lambda n=n: DeltaRuleReadout(s.epochs, rng=np.random.default_rng([s.seed, n, 1])),
+            "icc": lambda n=n: IccReadout(
+                synapse, s.epochs, bounds_S=bounds, rng=np.random.default_rng([s.seed, n, 2])
+            ),
+        }
+        for name, make in makers.items():
+            readout = make().fit(X[train], y[train], eval_set=(X[test], y[test]))
+            entry = {
+                "history": readout.history_,
+                "train_accuracy": readout.score(X[train], y[train]),
+                "test_accuracy": readout.score(X[test], y[test]),
+                "confusion": readout.confusion(X[test], y[test]),
+                "test_patterns": len(test),
+            }
+            if name == "icc":
+                entry |= {"writes": readout.writes_per_device_, "endurance_share": readout.endurance_share_}
+            out[name].append(entry)
+            progress(len(out["delta"]) + len(out["icc"]), total)
+    out["bounds_S"] = list(bounds)
+    out["classes"] = json.loads(states.attrs["classes"])
+    return out, {}
+
+
+def _split(labels: np.ndarray, fraction: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Training and test indices, the same share of each class in both."""
+    test = []
+    for c in np.unique(labels):
+        members = np.flatnonzero(labels == c)
+        test.append(rng.choice(members, max(1, round(fraction * members.size)), replace=False))
+    held = np.sort(np.concatenate(test))
+    return np.setdiff1d(np.arange(labels.size), held), held
+
+
+# -- the job ------------------------------------------------------------------------------------------------------
+
+
+def john2022(
+    out: str | os.PathLike[str],
+    *,
+    settings: Settings | None = None,
+    device: str | os.PathLike[str] | Device = "john2022-ogb",
+    processes: int | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Campaign:
+    """Run the chain of John et al. 2022: barriers, KMC and continuum, compact models, reservoir, both readouts.
+
+    Parameters
+    ----------
+    out : path
+        Folder of ``results.json``, ``report.html``, the traces and exports; made if it does not exist.
+    settings : Settings, optional
+    device : str, path or Device
+        Card name, path to a card, or a device.
+    processes : int, >= 1, optional
+        Worker processes of the KMC and continuum stages; by default one for each core. Numbers do not depend on it.
+    fresh : bool
+        Forget finished stages.
+    progress : callable (stage, done, total, note), optional
+        `stage` is a key of :data:`STAGES`; note is ``"cached"`` for a stage that was read.
+
+    Returns
+    -------
+    Campaign
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written; tried before any work.
+    InputError, DataError
+        If the card or a setting is wrong.
+
+    Notes
+    -----
+    Finished stages lie in ``out/.stages``; each is used again as long as its inputs, the stages before it and the
+    code that it runs are the same.
+    """
+    s = Settings() if settings is None else settings
+    tell = _silent if progress is None else progress
+    workers_count = (os.cpu_count() or 1) if processes is None else processes
+    if isinstance(workers_count, bool) or int(workers_count) != workers_count or workers_count < 1:
+        raise InputError("processes must be a whole number", got=processes, allowed=">= 1")
+    folder = check_writable(out)
+    card = device if isinstance(device, Device) else Device.load(device)
+    cache = Cache(folder / ".stages", fresh=fresh)
+    job = Campaign(folder, s, card)
+    base = {"device": card.to_dict(), "temperature_K": s.temperature_K}
+    waves = {name: w.to_dict() for name, w in stimuli(s).items()}
+    steep = {name: w for name, w in waves.items() if name.startswith(("loop_", "set_"))}
+    hard = {name: w for name, w in waves.items() if name.startswith(("loop_", "retention", "write"))}
+    soft = {name: w for name, w in waves.items() if name not in steep and name not in hard}
+    mine = "pipeline/reproduce.py"
+
+    def stage(name: str, inputs: dict[str, Any], levels: Sequence[str], compute: Callable[..., Any]) -> Result:
+        result = cache.run(name, inputs, [*levels, mine], lambda: compute(lambda d, n: tell(name, d, n, "")))
+        tell(name, 1, 1, "cached" if result.cached else "done")
+        job.stages[name] = result
+        return result
+
+    with Workers(workers_count) as workers:
+        provenance = {n: [p.kind, p.origin, p.note] for n, p in sorted(card.parameters.items())}
+        stage(
+            "barriers",
+            {**base, "provenance": provenance, "rows": [str(r) for r in Database.load()]},
+            ["physics"],
+            lambda p: _barriers(card),
+        )
+        kmc = ["physics", "kmc"]
+        volatile = stage(
+            "kmc_volatile",
+            {
+                **base,
+                "seed": s.seed,
+                "replicas": [s.pulse_replicas, s.control_replicas],
+                "stimuli": soft,
+            },
+            kmc,
+            lambda p: _kmc_volatile(card, s, workers, p),
+        )
+        nonvolatile = stage(
+            "kmc_nonvolatile",
+            {**base, "seed": s.seed, "replicas": s.loop_replicas, "stimuli": hard},
+            kmc,
+            lambda p: _kmc_nonvolatile(card, s, workers, p),
+        )
+        fem = stage(
+            "fem",
+            {**base, "stimuli": steep},
+            ["physics", "fem"],
+            lambda p: _fem(card, s, workers, p),
+        )
+    compact = stage(
+        "compact",
+        {"upstream": [volatile.key, nonvolatile.key, fem.key]},
+        ["physics", "compact"],
+        lambda p: _compact(s, volatile, nonvolatile, fem, p),
+    )
+    from ..compact import NonVolatile, Volatile
+
+    cell = Volatile.from_dict(compact.data["volatile"])
+    synapse = NonVolatile.from_dict(compact.data["nonvolatile"])
+    network = ["physics", "compact"]
+    reservoir = stage(
+        "reservoir",
+        {"upstream": compact.key, "seed": s.seed, "per_class": s.per_class},
+        [*network, "pipeline/reservoir.py", "pipeline/spikes.py"],
+        lambda p: _reservoir(s, cell, p),
+    )
+    stage(
+        "readouts",
+        {"upstream": [compact.key, reservoir.key], "seed": s.seed, "epochs": s.epochs, "trainings": s.trainings},
+        [*network, "pipeline/readout.py", "pipeline/_readout.py"],
+        lambda p: _readouts(s, reservoir.traces["states"], synapse, p),
+    )
+    _write(job, cell, synapse, lambda done, total: tell("report", done, total, ""))
+    tell("report", 1, 1, "done")
+    return job
+
+
+def _write(job: Campaign, cell: Any, synapse: Any, progress: Callable[[int, int], None]) -> None:
+    """Everything that a reader opens; each file appears whole."""
+    from .. import __version__
+
+    s, steps = job.settings, 5
+    progress(0, steps)
+    files = {}
+    for stage_name, result in job.stages.items():
+        for name, data in result.traces.items():
+            file = job.folder / "traces" / f"{stage_name}-{name}.nc"
+            # the traces of a cached stage were written by the run that made it
+            if not (result.cached and file.is_file()):
+                traces.write(data, file)
+            files[f"{stage_name}/{name}"] = file.relative_to(job.folder).as_posix()
+    progress(1, steps)
+    for model, stem in ((cell, "cell"), (synapse, "synapse")):
+        for suffix in (".sp", ".va"):
+            model.export(job.folder / f"{stem}{suffix}")
+    progress(2, steps)
+    quantities = verdicts.quantities(job.stages, s, job.device, cell, synapse)
+    parameters = [asdict(p) | {"origin": p.origin} for p in job.device.parameters.values()]
+    job.results = {
+        "job": "john2022",
+        "version": __version__,
+        "device": job.device.name,
+        "settings": asdict(s),
+        "statement": "No accuracy, confusion matrix or other network result enters any fit or any device parameter. "
+        "What was calibrated is listed below with the device-level observable that it was fitted to.",
+        "quantities": quantities,
+        "calibrated_parameters": [
+            {k: p[k] for k in ("name", "value", "unit", "fitted_to", "note")}
+            for p in parameters
+            if p["kind"] == "calibrated"
+        ],
+        "device_parameters": [
+            {k: p[k] for k in ("name", "value", "unit", "kind", "origin", "range", "note")} for p in parameters
+        ],
+        "fitted_parameters": {
+            name: job.stages["compact"].data[name]["parameters"] for name in ("volatile", "nonvolatile")
+        },
+        "fit_warnings": {name: job.stages["compact"].data[name]["warnings"] for name in ("volatile", "nonvolatile")},
+        "barriers": job.stages["barriers"].data["rows"],
+        "readouts": {
+            name: {
+                key: [run[key] for run in job.stages["readouts"].data[name]]
+                for key in ("train_accuracy", "test_accuracy", "confusion", "history")
+            }
+            for name in ("delta", "icc")
+        },
+        "failures": {
+            f"{name}/{what}": text
+            for name, result in job.stages.items()
+            for what, text in result.data.get("failures", {}).items()
+        },
+        "stages": {n: {"key": r.key, "wall_s": round(r.wall_s, 2)} for n, r in job.stages.items()},
+        "traces": files,
+        "references": verdicts.references(job.stages, job.device, cell, synapse),
+    }
+    write_text(to_json(job.results, indent=1) + "\n", job.folder / "results.json")
+    progress(3, steps)
+    page = report.render(job, cell, synapse)
+    progress(4, steps)
+    write_text(page, job.folder / "report.html")
+    progress(5, steps)

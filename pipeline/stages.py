@@ -1,0 +1,329 @@
+"""Stages of a job: each result is kept under the hash of everything that it depends on.
+
+A stage's folder appears whole or not at all, so an interrupted job leaves finished stages usable and nothing half
+written. The key of a stage is the hash of its inputs, the keys of the stages before it and the source files of the
+levels that it runs: an edit of the physics, of a device card or of a seed makes a new key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..physics import trace as traces
+from ..physics.errors import HalidriftError, OutputError
+from ..physics.files import umask, write_whole
+
+__all__ = ["Cache", "Result", "Workers", "check_writable", "digest", "source_digest"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PART = ".part"  # ends every name that is not finished
+
+
+@dataclass
+class Result:
+    """What a stage leaves: plain data, and datasets by name.
+
+    Attributes
+    ----------
+    data : dict
+        JSON-serialisable.
+    traces : dict of str to Dataset
+    key : str
+        Hash of what it depends on.
+    cached : bool
+        Whether it was read rather than computed.
+    wall_s : float, s
+        Time that the computation took, also if it was read.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    traces: dict[str, xr.Dataset] = field(default_factory=dict)
+    key: str = ""
+    cached: bool = False
+    wall_s: float = 0.0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows neither nan nor inf: they become null."""
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float | np.floating) and not math.isfinite(value):
+        return None
+    return value
+
+
+def to_json(data: Any, *, indent: int | None = None) -> str:
+    """Plain data as strict JSON."""
+    text = json.dumps(data, default=_plain, indent=indent, ensure_ascii=False)
+    return json.dumps(_finite(json.loads(text)), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def digest(inputs: Any) -> str:
+    """Hash of plain data, independent of the order of its keys."""
+    text = json.dumps(inputs, default=_plain, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def source_digest(*levels: str) -> str:
+    """Hash of the Python source of sub-packages (``"kmc"``) or single modules (``"pipeline/spikes.py"``)."""
+    total = hashlib.sha256()
+    for level in sorted(set(levels)):
+        place = _PACKAGE / level
+        for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
+            total.update(file.relative_to(_PACKAGE).as_posix().encode())
+            total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def check_writable(folder: str | os.PathLike[str]) -> Path:
+    """Make the output folder and prove that a file can be written there, before any work is done.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made or written.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target, suffix=_PART)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise OutputError(
+            "The output folder cannot be written",
+            got=f"{target}: {error.strerror or error}",
+            allowed="a folder that you may write to, or a path at which one can be made",
+            action="Choose another folder with --out",
+        ) from error
+    return target
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Write a text file; it appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    return write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+
+
+class Cache:
+    """Finished stages in a folder.
+
+    Parameters
+    ----------
+    folder : path
+        One sub-folder for each stage and key.
+    fresh : bool
+        Forget what is there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, fresh: bool = False):
+        self.folder = Path(folder)
+        try:
+            if fresh and self.folder.exists():
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f".*{_PART}"):  # of a job that was killed
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder} cannot be used to keep finished stages",
+                got=str(error),
+                action="Choose another folder with --out",
+            ) from error
+
+    def place(self, stage: str, key: str) -> Path:
+        """Folder of one result."""
+        return self.folder / f"{stage}-{key[:20]}"
+
+    def load(self, stage: str, key: str) -> Result | None:
+        """The result of a stage, if it was finished with the same inputs."""
+        place = self.place(stage, key)
+        try:
+            record = json.loads((place / "stage.json").read_text(encoding="utf-8"))
+            if record["key"] != key:
+                return None
+            found = {name: _read(place / f"{name}.nc") for name in record["traces"]}
+        except (OSError, ValueError, LookupError, TypeError, EOFError):
+            return None  # missing or damaged: computed anew
+        return Result(record["data"], found, key, True, float(record["wall_s"]))
+
+    def store(self, stage: str, result: Result) -> None:
+        """Keep a finished result.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        place = self.place(stage, result.key)
+        part = None
+        try:
+            part = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{stage}-", suffix=_PART))
+            for name, data in result.traces.items():
+                traces.write(data, part / f"{name}.nc")
+            record = {
+                "stage": stage,
+                "key": result.key,
+                "wall_s": result.wall_s,
+                "traces": list(result.traces),
+                "data": result.data,
+            }
+            write_text(to_json(record, indent=1), part / "stage.json")
+            if place.exists():  # damaged, or load() would have found it
+                shutil.rmtree(place)
+            os.chmod(part, 0o777 & ~umask())
+            os.replace(part, place)
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{place} could not be written", got=str(error), action="Free some space") from error
+        finally:
+            if part is not None and part.exists():
+                shutil.rmtree(part, ignore_errors=True)
+
+    def run(
+        self,
+        stage: str,
+        inputs: Mapping[str, Any],
+        levels: Sequence[str],
+        compute: Callable[[], tuple[dict[str, Any], dict[str, xr.Dataset]]],
+    ) -> Result:
+        """Result of a stage, read if nothing that it depends on has changed, else computed and kept.
+
+        Parameters
+        ----------
+        stage : str
+        inputs : mapping
+            Plain data that decides the result, keys of earlier stages included.
+        levels : sequence of str
+            Sub-packages or modules that it runs; see :func:`source_digest`.
+        compute : callable
+            Returns plain data and datasets.
+        """
+        from .. import __version__
+
+        key = digest({"stage": stage, "inputs": dict(inputs), "version": __version__, "source": source_digest(*levels)})
+        found = self.load(stage, key)
+        if found is not None:
+            return found
+        began = time.perf_counter()
+        data, datasets = compute()
+        # through JSON and back, so that a first and a second run hand on the same numbers
+        data = json.loads(to_json(data))
+        result = Result(data, datasets, key, False, time.perf_counter() - began)
+        self.store(stage, result)
+        return result
+
+
+def _read(path: Path) -> xr.Dataset:
+    return xr.load_dataset(path, engine="scipy")
+
+
+# -- work in several processes -------------------------------------------------------------------------------
+
+
+def _quiet() -> None:
+    """Leave Ctrl-C to the parent, which ends its workers; FiPy must not see our command line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.argv = sys.argv[:1]
+
+
+class Workers:
+    """Worker processes that start when first needed and end with the ``with`` block, at once if it fails.
+
+    Parameters
+    ----------
+    processes : int, >= 1
+        1 works in this process.
+    """
+
+    def __init__(self, processes: int):
+        self.processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._before: set[Any] = set()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self._pool is None:
+            return
+        if kind is not None:
+            # pending work must not run on; the pool then finds itself broken and ends
+            for child in set(multiprocessing.active_children()) - self._before:
+                child.terminate()
+        self._pool.shutdown()
+        self._pool = None
+
+    def map(self, jobs: Mapping[str, tuple[Any, ...]], progress: Callable[[int, int], None]) -> dict[str, Any]:
+        """Call ``function(*arguments)`` for each named job; longest jobs should come first.
+
+        Parameters
+        ----------
+        jobs : mapping of name to (function, arguments...)
+            Picklable.
+        progress : callable (done, all)
+
+        Returns
+        -------
+        dict of name to what the function returned
+        """
+        done: dict[str, Any] = {}
+        progress(0, len(jobs))
+        if self.processes == 1:
+            for name, (function, *arguments) in jobs.items():
+                done[name] = function(*arguments)
+                progress(len(done), len(jobs))
+            return done
+        if self._pool is None:
+            self._before = set(multiprocessing.active_children())
+            # spawn, not fork: the threads of numba and BLAS do not survive a fork
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.processes, mp_context=context, initializer=_quiet)
+        futures = {self._pool.submit(function, *arguments): name for name, (function, *arguments) in jobs.items()}
+        try:
+            for future in as_completed(futures):
+                done[futures[future]] = future.result()
+                progress(len(done), len(jobs))
+        except BrokenProcessPool as error:
+            raise HalidriftError(
+                "A worker process ended before its work was done",
+                got=str(error),
+                action="Try --processes 1, which also shows the cause; too little memory is a common one",
+            ) from error
+        return {name: done[name] for name in jobs}  # in the order asked, not in that of arrival
