@@ -222,6 +222,20 @@ def _volatile(add: Any, kmc: Result, settings: Any, cell: Any) -> None:
         made_by="KMC, to 5 % of ln G",
         note=f"median of {count} rests; follows closely from the relaxation time, which was calibrated",
     )
+    off, on = _levels(main)
+    set_s: dict[float, list[float]] = {}
+    for _, run in characterise.runs(main):
+        for event in characterise.set_times(run, off_S=off, on_S=on):
+            set_s.setdefault(round(event.start_s, 3), []).append(math.inf if event.censored else event.time_s)
+    (first, *_), (second, *_) = (np.quantile(set_s[start], [0.5]) for start in sorted(set_s)[:2])
+    add(
+        "J-DIFF-09/set time of a pulse 100 ms after another, over that of the first",
+        float(second / first) if np.isfinite([first, second]).all() else None,
+        kind="predicted",
+        made_by="KMC, 1 V, 20 ms pulses",
+        note=f"medians {first:.2g} and {second:.2g} s: the stub that a filament leaves shortens the next growth, "
+        "although it conducts nothing",
+    )
     levels = {
         float(name.removeprefix("pulses_").removesuffix("V")): float(
             np.median([np.median(_peaks(run)) for _, run in characterise.runs(trace)])
@@ -263,7 +277,20 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
         loop, text = result.traces.get(top), failed.get(f"{name} {top}", "")
         who = f"{'KMC' if name == 'kmc' else 'continuum'}, 0/+5/0/-7/0 V at 1 V/s, 1 mA"
         value, error = _median(_each(loop, characterise.set_voltage))
-        add("J-DRIFT-03/set voltage, non-volatile", value, uncertainty=error, made_by=who, note=text)
+        # the growth that ends in a SET is over before the compliance acts
+        why = (
+            "charge_transfer_barrier_eV fitted to it at 1 uA"
+            if name == "kmc"
+            else "mean_field_channel_radius_m fitted to it"
+        )
+        add(
+            "J-DRIFT-03/set voltage, non-volatile",
+            value,
+            kind="calibrated",
+            uncertainty=error,
+            made_by=who,
+            note=text or f"{parent} fitted to the set voltage of this model",
+        )
         value, error = _median(_each(loop, lambda run: characterise.on_off(run).read))
         add("J-DRIFT-02/on/off, non-volatile, at 0.1 V", value, uncertainty=error, made_by=who, note=text)
         left = _each(loop, lambda run: characterise.lrs_conductance(run) / float(run["conductance"].isel(time=-1)))
@@ -279,6 +306,7 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
     add(
         "J-DRIFT-03/retention: share of the conductance left",
         value,
+        kind="predicted",
         made_by=f"KMC, held at 0.1 V for {settings.retention_s:.0e} s",
         note=failed.get("kmc retention", "one filament written by 5 V, 5 ms at 1 mA"),
     )
