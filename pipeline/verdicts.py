@@ -278,11 +278,7 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
         who = f"{'KMC' if name == 'kmc' else 'continuum'}, 0/+5/0/-7/0 V at 1 V/s, 1 mA"
         value, error = _median(_each(loop, characterise.set_voltage))
         # the growth that ends in a SET is over before the compliance acts
-        why = (
-            "charge_transfer_barrier_eV fitted to it at 1 uA"
-            if name == "kmc"
-            else "mean_field_channel_radius_m fitted to it"
-        )
+        parent = "charge_transfer_barrier_eV" if name == "kmc" else "mean_field_channel_radius_m"
         add(
             "J-DRIFT-03/set voltage, non-volatile",
             value,
