@@ -36,6 +36,12 @@ def test_the_published_stack_of_john():
     assert device.active_electrode.material == "Ag"
 
 
+def test_the_ddab_card_differs_by_its_ligand_alone():
+    ogb, ddab = Device.load("john2022-ogb"), Device.load("john2022-ddab")
+    assert {n for n in ogb.parameters if ogb.value(n) != ddab.value(n)} == {"channel_energy_eV"}
+    assert [layer.thickness_m for layer in ogb.layers] == [layer.thickness_m for layer in ddab.layers]
+
+
 def test_the_hop_barrier_is_the_database_row():
     device = Device.load("john2022-ogb")
     row = Database.load().get(device["hop_barrier_eV"].barrier)
