@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from .citations import data_directories
 from .database import Database
 from .errors import DataError, InputError, OutputError
 
 __all__ = ["PARAMETERS", "Device", "Layer", "Parameter"]
 
-CARDS = Path(__file__).resolve().parents[1] / "data" / "devices"
+CARDS = Path(__file__).resolve().parents[1] / "data" / "devices"  # those that ship
 
 # unit -> (dimension, factor to the canonical unit of that dimension)
 _UNITS: dict[str, tuple[str, float]] = {
@@ -424,7 +425,7 @@ class Device:
 
     @classmethod
     def load(cls, name: str | os.PathLike[str], *, database: Database | None = None) -> Device:
-        """Read a card by its shipped name, or by path.
+        """Read a card by name, shipped or in ``HALIDRIFT_DATA/devices``, or by path.
 
         Parameters
         ----------
@@ -440,7 +441,10 @@ class Device:
         InputError
             If there is no such card.
         """
-        file = Path(name) if str(name).endswith(".toml") else CARDS / f"{name}.toml"
+        shelves = [root / "devices" for root in data_directories()]
+        # the user's folder comes last and goes first: an own card may stand in for a shipped one
+        places = [shelf / f"{name}.toml" for shelf in reversed(shelves)]
+        file = Path(name) if str(name).endswith(".toml") else next((p for p in places if p.is_file()), places[-1])
         if not file.is_file():
             known = cls.names()
             close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
@@ -460,8 +464,8 @@ class Device:
 
     @staticmethod
     def names() -> list[str]:
-        """Names of the shipped cards."""
-        return sorted(path.stem for path in CARDS.glob("*.toml"))
+        """Names of the shipped cards and of those in ``HALIDRIFT_DATA/devices``."""
+        return sorted({path.stem for root in data_directories() for path in (root / "devices").glob("*.toml")})
 
     def layer(self, role: str) -> Layer:
         """The first layer, bottom to top, with this role."""

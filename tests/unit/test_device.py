@@ -95,6 +95,18 @@ def test_a_broken_card_names_file_key_found_and_allowed(tmp_path, old, new, key,
         assert word in message
 
 
+def test_a_users_folder_adds_cards(tmp_path, monkeypatch):
+    (tmp_path / "devices").mkdir()
+    text = (CARDS / "john2022-ogb.toml").read_text(encoding="utf-8")
+    (tmp_path / "devices" / "mine.toml").write_text(text.replace("john2022-ogb", "mine"), encoding="utf-8")
+    monkeypatch.setenv("HALIDRIFT_DATA", str(tmp_path))
+    assert "mine" in Device.names()
+    assert Device.load("mine").name == "mine"
+    monkeypatch.setenv("HALIDRIFT_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="HALIDRIFT_DATA"):
+        Device.load("mine")
+
+
 def test_an_unknown_card_suggests_the_nearest():
     with pytest.raises(InputError, match="john2022-ogb"):
         Device.load("john2022-obg")
