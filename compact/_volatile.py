@@ -160,14 +160,19 @@ def run(times, voltages, limits, samples, state, law, factors, spreads, random, 
 
     factors: growth and relaxation-time factor of the device. spreads: standard deviations of the logarithm of both
     from cycle to cycle. random: standard normal numbers, shape (cycles, 2); empty for the typical device. A cycle
-    begins when a voltage that can grow begins.
+    begins at the start, and with the first segment of a positive excursion in which a filament can grow, wherever the
+    corners of the waveform lie.
     """
     x, sample, cycle = state, 0, 0
     now = law
+    armed = False
     for k in range(times.size - 1):
         V_0, V_1 = voltages[k], voltages[k + 1]
-        begins = k == 0 or (V_0 <= 0.0 and _grows(max(V_0, V_1), now))
-        if begins:
+        armed = armed or V_0 <= 0.0
+        growing = armed and _grows(max(V_0, V_1), now)
+        if growing:
+            armed = False
+        if growing or k == 0:
             g, tau = factors[0], factors[1]
             if random.shape[0] > 0:
                 g *= math.exp(spreads[0] * random[cycle, 0])

@@ -67,7 +67,7 @@ def render(model: CompactModel, language: str, name: str) -> str:
     return environment.get_template(f"{kind}.{language}.j2").render(
         name=name,
         version=__version__,
-        table=[" ".join(str(p).split()) for p in model.parameters.values()],
+        table=[" ".join(f"{p}{f' [{p.warning}]' if p.warning else ''}".split()) for p in model.parameters.values()],
         sources=", ".join(model.sources),
         **values,
     )

@@ -31,7 +31,8 @@ class _Loop:
     compliance_A: float
     set_V: float
     lrs_S: float
-    off_S: float
+    fresh_S: float
+    off_S: float  # nan without a RESET
     reset_V: float
     reset_width_V: float
 
@@ -56,7 +57,9 @@ def _loop(ensemble: Ensemble, run: xr.Dataset) -> _Loop | None:
             width = max(V_reset - float(done), 0.0)
         except InputError:
             V_reset = math.nan
-    return _Loop(ensemble.name, limit, V_set, G, float(conductance[0]), V_reset, width)
+    # OFF is what a RESET leaves; a device that was never reset tells only how it was when fresh
+    after = float(conductance[-1]) if math.isfinite(V_reset) and voltage[-1] <= 0 else math.nan
+    return _Loop(ensemble.name, limit, V_set, G, float(conductance[0]), after, V_reset, width)
 
 
 def _is_retention(ensemble: Ensemble, set_V: float) -> bool:
@@ -126,13 +129,22 @@ def fit_nonvolatile(
     put("compliance_low_A", currents[0], None, "smallest compliance of the sweeps", kind="fixed")
     put("compliance_high_A", currents[-1], None, "largest compliance of the sweeps", kind="fixed")
 
-    offs = np.log([loop.off_S for loop in loops])
+    fresh = np.log([loop.fresh_S for loop in loops])
+    offs = np.log([loop.off_S for loop in loops if math.isfinite(loop.off_S)])
+    where = f"end of {offs.size} sweeps with a RESET"
+    if not offs.size:
+        offs, where = fresh, f"first instant of {fresh.size} sweeps, none of which ends after a RESET"
+    elif abs(float(np.median(fresh) - np.median(offs))) > math.log(10.0):
+        warnings.append(
+            f"conductance_off_S: fresh devices conduct {math.exp(float(np.median(fresh))):.3g} S; pass that as "
+            "conductance_S to simulate one"
+        )
     n = offs.size
     put(
         "conductance_off_S",
         math.exp(float(np.median(offs))),
         math.exp(float(np.median(offs))) * _MEDIAN_FACTOR * float(offs.std(ddof=1)) / math.sqrt(n) if n > 1 else None,
-        f"first instant of {n} sweeps",
+        where,
     )
     if n > 2:
         put("off_spread", float(offs.std(ddof=1)), float(offs.std(ddof=1)) / math.sqrt(2.0 * (n - 1)), f"{n} sweeps")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import lmfit
 import numpy as np
@@ -240,7 +241,7 @@ def fit_volatile(
     guesses = {s: g for s, g in guesses.items() if _NAMES[s] not in fixed}
     candidates = [s for s in _OPTIONAL[:2] if _NAMES[s] not in fixed]
     targets = [e.typical() for e in ensembles]
-    warnings: list[str] = []
+    warnings = _coarse(ensembles, sets, "SETs") + _coarse(ensembles, rests, "relaxations")
     trials = []
     for symmetric in (False, True) if "relaxation_voltage_V" not in fixed else (False,):
         trial = replace(problem, symmetric=symmetric)
@@ -312,6 +313,24 @@ def fit_volatile(
         for e, t in zip(ensembles, targets, strict=True)
     }
     return Volatile(ParameterTable(tuple(table)), sources, goodness, tuple(warnings))
+
+
+def _coarse(ensembles: list[Ensemble], groups: Any, what: str) -> list[str]:
+    """A warning for each trace whose events are over within the distance of its samples."""
+    found = []
+    for e, group in zip(ensembles, groups, strict=True):
+        events = [event for run in group for event in run if not event.censored]
+        steps = [
+            float(np.diff(e.time_s)[max(np.searchsorted(e.time_s, event.start_s + event.time_s) - 1, 0)])
+            for event in events
+        ]
+        hidden = sum(event.time_s < 2.0 * step for event, step in zip(events, steps, strict=True))
+        if hidden > 0.5 * len(events):
+            found.append(
+                f"{e.name}: {hidden} of {len(events)} {what} take less than two samples; report more often, "
+                "or their times and spread are those of the sampling"
+            )
+    return found
 
 
 # -- least squares -------------------------------------------------------------------------------------------

@@ -34,11 +34,11 @@ compliance_voltage = njit(cache=True)(formulas.compliance_voltage)
 EMPTY, ION = 0, 1
 
 # status of `advance`
-DONE, TOO_MANY_EVENTS, LOST_ION, FIELD_NOT_CONVERGED = 0, 1, 2, 3
+DONE, TOO_MANY_EVENTS, LOST_ION, FIELD_NOT_CONVERGED, MELTED = 0, 1, 2, 3, 4
 
 # slots of `clock`
-TIME, DEVICE_VOLTAGE, CURRENT, CONDUCTANCE, TEMPERATURE, FILAMENT = 0, 1, 2, 3, 4, 5
-CLOCK_SIZE = 6
+TIME, DEVICE_VOLTAGE, CURRENT, CONDUCTANCE, TEMPERATURE, FILAMENT, PEAK = 0, 1, 2, 3, 4, 5, 6
+CLOCK_SIZE = 7
 
 # slots of `tally`
 N_METAL, N_ION, EVENTS, HOPS, INJECTED, RETURNED, DEPOSITED, DISSOLVED, SOLVES, SWEEPS = range(10)
@@ -88,6 +88,7 @@ class Physics(NamedTuple):
     series_ohm: float
     thermal_K_W: float
     ambient_K: float
+    melting_K: float
     spacing_m: float
     explicit: bool
     voltage_step_V: float
@@ -314,6 +315,7 @@ def update_circuit(V_source, limit_A, clock, physics):
     clock[CONDUCTANCE] = G
     clock[DEVICE_VOLTAGE] = V
     clock[TEMPERATURE] = physics.ambient_K + physics.thermal_K_W * abs(current * V_film)
+    clock[PEAK] = max(clock[PEAK], clock[TEMPERATURE])
     return V_film
 
 
@@ -500,6 +502,8 @@ def advance(t_end, V_start, slope_V_s, limit_A, state, physics, most_events, rng
             stale = True
         if stale:
             V = update_circuit(held, limit_A, clock, physics)
+            if clock[TEMPERATURE] > physics.melting_K:
+                return MELTED
             if not update_film(V, state, physics):
                 return FIELD_NOT_CONVERGED
             rebuild_rates(V, clock[TEMPERATURE], state, physics)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol
 
 import numpy as np
@@ -64,7 +65,7 @@ def run(
         If `replicas` or `processes` is not a positive whole number.
     """
     for name, number in (("replicas", replicas), ("processes", 1 if processes is None else processes)):
-        if int(number) != number or number < 1:
+        if not np.isfinite(number) or int(number) != number or number < 1:
             raise InputError(f"{name} must be a positive whole number", got=number, allowed=">= 1")
     parent = generator(rng)
     seed = describe(parent)
@@ -86,6 +87,11 @@ def run(
                     traces[jobs[job]] = job.result()
                     if progress is not None:
                         progress(done, replicas)
+            except BrokenProcessPool as error:
+                raise InputError(
+                    "The worker processes could not start or died",
+                    action="Put the call of a script under `if __name__ == '__main__':`, or pass processes=1",
+                ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

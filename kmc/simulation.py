@@ -104,6 +104,9 @@ class FilamentKMC:
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"{name} must be positive", got=getattr(self, name), allowed="> 0")
 
+        if self.temperature_K >= _MELTING_K:
+            raise ValidityError("Silver is molten", got=f"{self.temperature_K:g} K", allowed=f"< {_MELTING_K:.0f} K")
+
     @property
     def sources(self) -> tuple[str, ...]:
         """Bib keys of the device and of the method."""
@@ -150,6 +153,7 @@ class FilamentKMC:
             series_ohm=d.value("series_resistance_ohm"),
             thermal_K_W=d.value("thermal_resistance_K_W"),
             ambient_K=float(self.temperature_K),
+            melting_K=_MELTING_K,
             spacing_m=d.value("lattice_constant_m"),
             explicit=self.transport == "explicit",
             voltage_step_V=float(self.voltage_step_V),
@@ -207,13 +211,6 @@ class FilamentKMC:
             )
             self._check(status, state)
             record[i + 1] = _row(state)
-        if record[:, 3].max() > _MELTING_K:
-            raise ValidityError(
-                "The filament melts",
-                got=f"{record[:, 3].max():.0f} K at {times[record[:, 3].argmax()]:g} s",
-                allowed=f"below {_MELTING_K:.0f} K",
-                action="Lower the compliance current or voltage, or the thermal resistance in the card",
-            )
         names = ("metal_atoms", "ions", "events")
         extra: dict[str, tuple[Any, Any, str, str]] = {
             "temperature": ("time", record[:, 3], "K", "filament temperature"),
@@ -242,7 +239,7 @@ class FilamentKMC:
             sources=self.sources,
             seed=seed,
             extra=extra,
-            attrs={"counts": json.dumps(_counts(state))},
+            attrs={"counts": json.dumps(_counts(state)), "peak_temperature_K": float(state.clock[_engine.PEAK])},
         )
         axes = {a: (np.arange(n) - (n - 1) / 2) * lattice.spacing_m for a, n in zip("xy", lattice.shape, strict=False)}
         axes["z"] = (np.arange(lattice.shape[2]) + 0.5) * lattice.spacing_m
@@ -257,6 +254,13 @@ class FilamentKMC:
                 "Too many events between two reported instants",
                 got=f"more than {self.most_events} at {at}",
                 action="Report more often, raise most_events, or use transport='fast'",
+            )
+        if status == _engine.MELTED:
+            raise ValidityError(
+                "The filament melts",
+                got=f"{state.clock[_engine.TEMPERATURE]:.0f} K at {at}",
+                allowed=f"below {_MELTING_K:.0f} K",
+                action="Lower the compliance current or voltage, or the thermal resistance in the card",
             )
         if status == _engine.LOST_ION:
             raise ConvergenceError("An ion found no way to be reduced or to return", got=at)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .citations import data_directories
+from .citations import bibliography, data_directories
 from .database import Database
 from .errors import DataError, InputError, OutputError
 
@@ -230,7 +230,9 @@ class _Reader:
     def fail(self, what: str, key: str, **details: Any) -> DataError:
         return DataError(what, file=self.file, key=key, **details)
 
-    def known(self, table: Mapping[str, Any], allowed: set[str], key: str) -> None:
+    def known(self, table: Any, allowed: set[str], key: str) -> None:
+        if not isinstance(table, Mapping):
+            raise self.fail("must be a table", key, got=repr(table), allowed=", ".join(sorted(allowed)[:6]) + ", ...")
         for name in table:
             if name not in allowed:
                 close = difflib.get_close_matches(name, allowed, n=1)
@@ -278,10 +280,10 @@ class _Reader:
                     action=f"Add {required} to this entry",
                 )
         kind = table["kind"]
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise self.fail("unknown kind", f"{key}.kind", got=kind, allowed=", ".join(_KINDS))
         for required in _KINDS[kind]:
-            if required not in table:
+            if required not in table or table[required] in ("", []):
                 raise self.fail(
                     f"a number marked {kind} needs {required}", f"{key}.{required}", action=f"Add {required}"
                 )
@@ -300,7 +302,7 @@ class _Reader:
         return Parameter(name, value, _text(dimension), kind, range=span, **words)
 
     def factor(self, unit: Any, dimension: str, key: str) -> float:
-        if unit not in _UNITS or _UNITS[unit][0] != dimension:
+        if not isinstance(unit, str) or unit not in _UNITS or _UNITS[unit][0] != dimension:
             allowed = ", ".join(u for u, (d, _) in _UNITS.items() if d == dimension)
             raise self.fail("wrong or unknown unit", key, got=unit, allowed=allowed)
         return _UNITS[unit][1]
@@ -317,6 +319,8 @@ class _Reader:
 
     def from_barrier(self, table: Mapping[str, Any], name: str, key: str, low: float, high: float) -> Parameter:
         self.known(table, {"barrier", "note"}, key)
+        if _canonical(name) != "eV":
+            raise self.fail("a barrier is an energy, this parameter is not", f"{key}.barrier", got=name)
         try:
             row = self.database.get(table["barrier"])
         except InputError as error:
@@ -326,6 +330,13 @@ class _Reader:
                 got=table["barrier"],
                 action=str(error),
             ) from error
+        if row.quantity != "migration_barrier":
+            raise self.fail(
+                "this row is no migration barrier",
+                f"{key}.barrier",
+                got=str(row),
+                action="Point to a row with quantity migration_barrier",
+            )
         if row.is_bound or row.is_range:
             raise self.fail(
                 "this barrier is a range, a card needs one value",
@@ -376,13 +387,28 @@ class _Reader:
             for name, entry in entries.items()
         }
         own = card.get("sources", [])
+        if not isinstance(own, list):
+            raise self.fail("must be a list of bib keys", "sources", got=repr(own))
+        numbers = [area, *(layer.thickness for layer in stack), *parameters.values()]
+        known = bibliography(*data_directories()[1:])
+        for where, cited in [("sources", own), *((f"{p.name}.source", [p.source]) for p in numbers if p.source)]:
+            for bib in cited:
+                if bib not in known:
+                    close = difflib.get_close_matches(str(bib), known, n=3)
+                    raise self.fail(
+                        "unknown reference",
+                        where,
+                        got=str(bib),
+                        allowed="a key of references.bib",
+                        action=f"Did you mean {', '.join(close)}?" if close else "Add it to references.bib",
+                    )
         return Device(
             name=self.text(card, "name", ""),
             description=self.text(card, "description", ""),
             layers=tuple(stack),
             area=area,
             parameters=parameters,
-            sources=tuple(sorted({*own, *(p.source for p in parameters.values() if p.source), *self.rows(parameters)})),
+            sources=tuple(sorted({*own, *(p.source for p in numbers if p.source), *self.rows(parameters)})),
             file=str(self.file),
         )
 
@@ -523,6 +549,8 @@ class Device:
                 raise InputError(
                     f"{name} is out of physical bounds", got=f"{value} {old.unit}", allowed=f"{low} to {high}"
                 )
+            if value == old.value:
+                continue  # still the number of the card
             changed[name] = Parameter(
                 name,
                 float(value),

@@ -7,7 +7,8 @@ time           s    instants of :attr:`Waveform.times_s`
 voltage        V    what the source would apply (the waveform)
 device_voltage V    what the device sees once the compliance limit has acted
 current        A    current through the device, signed
-conductance    S    current / device_voltage, defined at zero voltage too as the small-signal value
+conductance    S    of the electrons, defined at zero voltage too; current / device_voltage where no ionic or
+                    displacement current flows
 ============== ==== ================================================================================
 
 A model may add variables (temperature, atom counts, fields); each carries ``units``.

@@ -19,6 +19,7 @@ from .errors import InputError, ValidityError
 __all__ = ["Waveform"]
 
 _EDGE_S = 1e-6  # rise time of an ideal step: far below every response modelled here, far above float resolution
+_MOST_SAMPLES = 10_000_000  # more is a slip of the keyboard, and does not fit into memory
 
 
 def _frozen(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -33,6 +34,12 @@ def _positive(value: float, name: str, unit: str) -> float:
     if not (np.isfinite(value) and value > 0):
         raise InputError(f"{name} must be a positive, finite number", got=f"{value} {unit}", allowed=f"> 0 {unit}")
     return float(value)
+
+
+def _whole(value: float, name: str, least: int = 1) -> int:
+    if not np.isfinite(value) or int(value) != value or not least <= value <= _MOST_SAMPLES:
+        raise InputError(f"{name} must be a whole number", got=value, allowed=f"{least} to {_MOST_SAMPLES}")
+    return int(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +159,9 @@ class Waveform:
         -------
         Waveform
         """
+        most = float(np.sum(np.abs(np.asarray(peaks_V, dtype=float)))) * 2 * samples_per_V
+        if np.isfinite(most) and most > _MOST_SAMPLES:
+            raise InputError("The sweep asks for too many points", got=f"{most:.3g}", allowed=f"up to {_MOST_SAMPLES}")
         rate, density = (
             _positive(rate_V_s, "rate_V_s", "V/s"),
             _positive(samples_per_V, "samples_per_V", "1/V"),
@@ -214,8 +224,7 @@ class Waveform:
             Lasts ``count * period_s``.
         """
         width, period = _positive(width_s, "width_s", "s"), _positive(period_s, "period_s", "s")
-        if int(count) != count or count < 1:
-            raise InputError("count must be a whole number of pulses", got=count, allowed=">= 1")
+        count, samples = _whole(count, "count"), _whole(samples_per_period, "samples_per_period")
         reading = read_V is not None
         if reading and read_width_s is None:
             raise InputError("read_V needs read_width_s", action="Give read_width_s in seconds")
@@ -238,7 +247,7 @@ class Waveform:
         starts = period * np.arange(int(count))
         time = np.concatenate([(starts[:, None] + np.array(one_t)).ravel(), [period * count]])
         voltage = np.concatenate([np.tile(one_v, int(count)), [0.0]])
-        samples = np.linspace(0.0, period * count, int(count) * int(samples_per_period) + 1)
+        samples = np.linspace(0.0, period * count, count * samples + 1)
         return cls(time, voltage, np.array(compliance_A), samples, (starts[:, None] + np.array(reads)).ravel())
 
     @classmethod
@@ -328,11 +337,11 @@ class Waveform:
         -------
         Waveform
         """
-        duration = _positive(duration_s, "duration_s", "s")
+        duration, samples = _positive(duration_s, "duration_s", "s"), _whole(samples, "samples", least=2)
         if first_s is None:
-            grid = np.linspace(0.0, duration, int(samples))
+            grid = np.linspace(0.0, duration, samples)
         else:
-            grid = np.geomspace(_positive(first_s, "first_s", "s"), duration, int(samples))
+            grid = np.geomspace(_positive(first_s, "first_s", "s"), duration, samples)
             grid[-1] = duration
         return cls(
             np.array([0.0, duration]),

@@ -97,9 +97,18 @@ class Settings:
         }
         for name, least in smallest.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or int(value) != value or value < least:
+            if isinstance(value, bool) or not np.isfinite(value) or int(value) != value or value < least:
                 raise InputError(f"{name} must be a whole number", got=value, allowed=f">= {least}")
-        if len(self.compliances_A) < 2 or np.any(np.diff(self.compliances_A) <= 0) or self.compliances_A[0] <= 0:
+        for name in ("temperature_K", "retention_s", "samples_per_V"):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InputError(f"{name} must be positive", got=getattr(self, name), allowed="> 0")
+        amplitudes = np.array(self.amplitudes_V, dtype=float)
+        if not np.isfinite(amplitudes).all() or (amplitudes <= 0).any() or _AMPLITUDE_V in self.amplitudes_V:
+            raise InputError(
+                "amplitudes_V must be positive and other than 1 V, which is always run", got=str(self.amplitudes_V)
+            )
+        limits = np.array(self.compliances_A, dtype=float)
+        if limits.size < 2 or not np.isfinite(limits).all() or (np.diff(limits) <= 0).any() or limits[0] <= 0:
             raise InputError("compliances_A must be positive and ascending, at least two", got=str(self.compliances_A))
 
 
@@ -519,9 +528,7 @@ def _write(job: Campaign, cell: Any, synapse: Any, progress: Callable[[int, int]
     for stage_name, result in job.stages.items():
         for name, data in result.traces.items():
             file = job.folder / "traces" / f"{stage_name}-{name}.nc"
-            # the traces of a cached stage were written by the run that made it
-            if not (result.cached and file.is_file()):
-                traces.write(data, file)
+            traces.write(data, file)  # also of a cached stage: what lies there may be of other settings
             files[f"{stage_name}/{name}"] = file.relative_to(job.folder).as_posix()
     progress(1, steps)
     for model, stem in ((cell, "cell"), (synapse, "synapse")):

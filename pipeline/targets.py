@@ -7,6 +7,7 @@ checkable numbers that the project keeps; quantities without one have an id of t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -279,8 +280,7 @@ def quantity(
 
 def _ids(text: str) -> set[str]:
     """Ids of targets that a text names."""
-    words = text.replace("(", " ").replace(")", " ").replace(",", " ").replace(";", " ").replace(":", " ").split()
-    return {word for word in words if word.startswith("J-")}
+    return set(re.findall(r"[JKX]-[A-Z0-9]+(?:-[A-Z0-9]+)*", text))
 
 
 def formatted(row: Mapping[str, Any]) -> str:

@@ -77,6 +77,23 @@ def test_it_sets_above_threshold_relaxes_after_and_ignores_negative_voltage():
     np.testing.assert_allclose(negative["conductance"].values, 1e-9, rtol=1e-12)
 
 
+def test_a_cycle_is_an_excursion_wherever_the_corners_lie():
+    # the same ramp with one collinear corner more: every excursion still draws anew
+    cell = Volatile.of(**VALUES, growth_spread_cycle=0.5)
+    time, voltage = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [0.0, 1.0, 0.0, 0.0, 1.0, 0.0]
+    for extra in ([], [(0.01, 0.01), (3.01, 0.01)]):
+        corners = sorted([*zip(time, voltage, strict=True), *extra])
+        ramp = Waveform(*np.array(corners).T, compliance_A=1e-6, samples_s=np.linspace(0, 5, 2001))
+        runs = cell.simulate(ramp, rng=4, cycles=200)
+        on = runs["conductance"].values > 1e-7
+        half = np.searchsorted(runs["time"].values, 2.5)
+        times = [
+            runs["time"].values[part.argmax(axis=1) + start]
+            for part, start in ((on[:, :half], 0), (on[:, half:], half))
+        ]
+        assert abs(np.corrcoef(*times)[0, 1]) < 4 / np.sqrt(200)
+
+
 def test_devices_and_cycles_are_dimensions():
     cell = Volatile.of(**VALUES, relaxation_spread_device=0.5, relaxation_spread_cycle=0.1)
     both = cell.simulate(PULSES, rng=1, devices=3, cycles=4)

@@ -81,6 +81,18 @@ def test_another_electrode_changes_the_metal_and_nothing_else():
         (r"^(series_resistance_ohm = .*?)range = \[[^]]*\]", r"\1range = [1, 2]", "range", ["must hold the value"]),
         (r'role = "film"', 'role = "flim"', "layers[3].role", ["flim", "film"]),
         (r"^schema = 1", "schema = 2", "schema", ["unknown schema"]),
+        (
+            r"^(series_resistance_ohm = ).*$",
+            r'\1{ barrier = "yantara2026-mapbi3-ag_i" }',
+            "series_resistance_ohm.barrier",
+            ["a barrier is an energy"],
+        ),
+        (r'barrier = "[^"]*"', 'barrier = "yantara2026-mapbi3-ag_i-dfe"', "barrier", ["no migration barrier"]),
+        (r"^sources = .*$", 'sources = ["Jhon2022"]', "sources", ["unknown reference", "John2022"]),
+        (r'source = "John2022"', 'source = "Smith2024"', "thickness_m.source", ["unknown reference"]),
+        (r"^sources = .*$", "sources = 5", "sources", ["list of bib keys"]),
+        (r'^(bond_energy_eV = .*?)unit = "eV"', r'\1unit = ["eV"]', "bond_energy_eV.unit", ["wrong or unknown unit"]),
+        (r', fitted_to = "relaxation after each[^"]*"', ', fitted_to = ""', "fitted_to", ["calibrated needs"]),
         (r'^name = "john2022-ogb"', "name = ", "(file)", ["TOML"]),
     ],
 )

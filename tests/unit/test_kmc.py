@@ -133,6 +133,18 @@ def test_an_electrode_that_dissolves_by_itself_raises():
         FilamentKMC(DEVICE.with_electrode("Al")).simulate(PULSE)
 
 
+def test_melting_is_seen_between_reported_instants():
+    # the same run, reported twice or a thousand times, knows the same peak; past the melting point it raises
+    hot = DEVICE.with_parameters(thermal_resistance_K_W=1e6)
+    wave = Waveform.pulses(2.0, 2e-3, 4e-3, 1, compliance_A=1e-4, samples_per_period=2)
+    run = FilamentKMC(hot).simulate(wave, rng=1)
+    assert run.attrs["peak_temperature_K"] >= float(run.temperature.max())
+    with pytest.raises(ValidityError, match="melts"):
+        FilamentKMC(DEVICE.with_parameters(thermal_resistance_K_W=1e8)).simulate(wave, rng=1)
+    with pytest.raises(ValidityError, match="molten"):
+        FilamentKMC(DEVICE, temperature_K=1e4)
+
+
 def test_too_many_events_raise_with_the_time():
     with pytest.raises(ConvergenceError, match="atoms"):
         FilamentKMC(DEVICE, most_events=1).simulate(PULSE, rng=1)

@@ -189,7 +189,19 @@ def test_every_target_says_where_it_is_printed():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"per_class": 1}, {"seed": -1}, {"trainings": 0}, {"compliances_A": (1e-3, 1e-4)}, {"epochs": 1.5}]
+    "wrong",
+    [
+        {"per_class": 1},
+        {"seed": -1},
+        {"seed": float("nan")},
+        {"trainings": 0},
+        {"compliances_A": (1e-3, 1e-4)},
+        {"compliances_A": (1e-5, float("nan"))},
+        {"amplitudes_V": (1.0,)},
+        {"epochs": 1.5},
+        {"temperature_K": float("nan")},
+        {"retention_s": -1.0},
+    ],
 )
 def test_bad_settings_raise(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -69,6 +69,10 @@ def test_waveforms_cannot_be_changed():
         (lambda: Waveform.pulses(1.0, 30e-3, 20e-3, 1), ["do not fit", "period_s"]),
         (lambda: Waveform.pulses(1.0, 1e-3, 20e-3, 1, read_V=0.1), ["read_width_s"]),
         (lambda: Waveform.pulses(1.0, 1e-3, 20e-3, 0), ["count"]),
+        (lambda: Waveform.pulses(1.0, 1e-3, 20e-3, np.inf), ["count"]),
+        (lambda: Waveform.pulses(1.0, 1e-3, 20e-3, 1, samples_per_period=-5), ["samples_per_period"]),
+        (lambda: Waveform.hold(1.0, 1.0, samples=0, first_s=0.1), ["samples"]),
+        (lambda: Waveform.triangle([1e12], 1.0), ["too many points"]),
         (lambda: Waveform.spikes([2.0], amplitude_V=1.0, width_s=0.1, duration_s=1.0), ["onsets", "t < 1 s"]),
     ],
 )

@@ -226,3 +226,27 @@ def test_a_fitted_model_survives_json_with_its_errors():
     assert again.parameters == found.parameters or str(again.parameters) == str(found.parameters)
     assert again.goodness == found.goodness
     assert again.warnings == found.warnings
+
+
+def test_off_is_what_a_reset_leaves_and_not_the_fresh_device():
+    sweep = Waveform.triangle([3.0, -3.0], 10.0, [1e-3, np.inf])
+    made = []
+    for limit in (3e-4, 1e-3):
+        wave = Waveform(sweep.time_s, sweep.voltage_V, np.where(np.isinf(sweep.compliance_A), np.inf, limit))
+        wave = wave.with_samples(sweep.samples_s)
+        t, V = wave.times_s, wave.voltage_at(wave.times_s)
+        on = (t >= t[np.argmax(V >= 0.8)]) & (t < t[np.argmax(V <= -1.0)])
+        G = np.where(on, 2.0 * limit, np.where(t < 0.3, 1e-8, 2e-5))
+        held = np.where(V > 0, np.minimum(V, limit / G), V)
+        made.append(
+            traces.make(wave, model="test", device_voltage_V=held, current_A=G * held, conductance_S=G, parameters={})
+        )
+    found = fit(NonVolatile, made)
+    assert found.value("conductance_off_S") == pytest.approx(2e-5, rel=1e-9)
+    assert any("fresh devices conduct 1e-08 S" in w for w in found.warnings)
+
+
+def test_times_shorter_than_the_sampling_are_doubted():
+    cell = Volatile.of(**TRUE)
+    coarse = cell.simulate(Waveform.pulses(1.5, 20e-3, 200e-3, 2, compliance_A=1e-6, samples_per_period=10))
+    assert any("less than two samples" in w for w in fit(Volatile, [coarse], fixed={"growth_voltage_V": 0.1}).warnings)
