@@ -224,7 +224,7 @@ class Waveform:
             Lasts ``count * period_s``.
         """
         width, period = _positive(width_s, "width_s", "s"), _positive(period_s, "period_s", "s")
-        count, samples = _whole(count, "count"), _whole(samples_per_period, "samples_per_period")
+        count, density = _whole(count, "count"), _whole(samples_per_period, "samples_per_period")
         reading = read_V is not None
         if reading and read_width_s is None:
             raise InputError("read_V needs read_width_s", action="Give read_width_s in seconds")
@@ -247,7 +247,7 @@ class Waveform:
         starts = period * np.arange(int(count))
         time = np.concatenate([(starts[:, None] + np.array(one_t)).ravel(), [period * count]])
         voltage = np.concatenate([np.tile(one_v, int(count)), [0.0]])
-        samples = np.linspace(0.0, period * count, count * samples + 1)
+        samples = np.linspace(0.0, period * count, count * density + 1)
         return cls(time, voltage, np.array(compliance_A), samples, (starts[:, None] + np.array(reads)).ravel())
 
     @classmethod
