@@ -727,12 +727,10 @@ def _read_noise(ensembles: list[Ensemble], low: float, high: float) -> dict[str,
 
 
 def _largest_current(ensembles: list[Ensemble]) -> float:
-    """Largest compliance under positive voltage, or largest current where there was no limit, A."""
+    """Largest compliance under positive voltage, A; infinite if a trace had none."""
     largest = 0.0
     for e in ensembles:
         w = e.waveform
         positive = np.maximum(w.voltage_V[:-1], w.voltage_V[1:]) > 0
-        limits = w.compliance_A[positive]
-        flowed = max(float(np.abs(run["current"].values).max()) for run in e.members)
-        largest = max(largest, flowed, *(float(c) for c in limits if math.isfinite(c)))
+        largest = max(largest, *(float(c) for c in w.compliance_A[positive]))
     return largest

@@ -192,3 +192,13 @@ def test_the_table_prints_values_units_errors_and_origins():
     assert lines[1].split()[:5] == ["relaxation_time_s", "0.006", "0.0004", "s", "fitted"]
     assert lines[1].endswith("24 relaxations [correlated with x]")
     assert lines[2].split()[1:4] == ["-", "-", "eV"]
+
+
+def test_a_larger_compliance_than_the_fitted_one_is_refused_where_a_filament_grows():
+    cell = Volatile.of(**VALUES, largest_compliance_A=1e-6)
+    with pytest.raises(ValidityError, match="5e-05 A at 1 V"):
+        cell.simulate(Waveform.pulses(1.0, 20e-3, 40e-3, compliance_A=5e-5))
+    with pytest.raises(ValidityError, match="inf A"):
+        cell.simulate(Waveform.pulses(1.0, 20e-3, 40e-3))
+    cell.simulate(Waveform.hold(0.05, 1e-3))  # a read that grows nothing needs no limit
+    cell.simulate(Waveform.triangle([-2.0], 1.0))
