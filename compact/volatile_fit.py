@@ -31,6 +31,7 @@ _ENSEMBLE = 5  # runs from which on spreads and bootstrap mean something
 _BIC_GAIN = 10.0  # "very strong" evidence for a further parameter
 _NOISE_RESOLUTION = 1e-3
 _CORRELATED = 0.95
+_POOR = 0.2  # of ln(G_on / G_off), root mean square
 _HIDDEN = math.log(1e3)
 
 # name in the optimiser -> name in the model; the optimiser works with logarithms
@@ -252,7 +253,11 @@ def fit_volatile(
                 best = further
         p = _plain(best)
         matched = _match(trial, trial.physical(p), sets, rests, targets, low, high, adjust="ln_tau" in p)
-        trials.append((best.bic + _set_deviance(sets, matched.set_share), trial, best, p, matched))
+        # matching the times of single runs may cost what the typical run had gained: such a trial comes last
+        moved = {**p, "ln_tau": p["ln_tau"] + matched.shift} if "ln_tau" in p else p
+        left = trial.residual(moved, targets)
+        poor = float(left @ left) / left.size > _POOR**2
+        trials.append(((poor, best.bic + _set_deviance(sets, matched.set_share)), trial, best, p, matched))
     _, problem, best, p, matched = min(trials, key=lambda t: t[0])
     p = {**p, "ln_tau": p["ln_tau"] + matched.shift} if "ln_tau" in p else p
     values = problem.physical(p)
@@ -312,6 +317,11 @@ def fit_volatile(
         e.name: float(np.sqrt(np.mean(((problem.predict(values, e, float(t[0])) - t) / problem.span) ** 2)))
         for e, t in zip(ensembles, targets, strict=True)
     }
+    warnings += [
+        f"{name}: normalised error {error:.2f}, the model does not describe this trace"
+        for name, error in goodness.items()
+        if error > _POOR
+    ]
     return Volatile(ParameterTable(tuple(table)), sources, goodness, tuple(warnings))
 
 
