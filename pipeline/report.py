@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numpy as np
 
-from . import figures, verdicts
+from . import verdicts
+from .figures import john2022 as figures
+from .figures import uri
 from .targets import formatted
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ def render(job: Campaign, cell: Any, synapse: Any) -> str:
 
     drawn = draw(job, cell, synapse)
     parts = {
-        name: {"uri": figures.uri(figure), "alt": _CAPTIONS[name][0], "caption": _CAPTIONS[name][1]}
+        name: {"uri": uri(figure), "alt": _CAPTIONS[name][0], "caption": _CAPTIONS[name][1]}
         for name, figure in drawn.items()
     }
     network = ("patterns", "confusions", "training")

@@ -4,7 +4,7 @@ import xarray as xr
 
 from halidrift import Waveform
 from halidrift.physics import trace as traces
-from halidrift.pipeline import figures
+from halidrift.pipeline.figures import COLOURS, john2022, png, uri
 
 CLASSES = ["Bursting", "Adapting", "Tonic", "Irregular"]
 
@@ -69,17 +69,17 @@ def drawn():
     history = {"train_accuracy": [0.7, 0.8, 0.9], "test_accuracy": [0.6, 0.8, 0.85]}
     share = np.full((4, 4), 0.05) + 0.8 * np.eye(4)
     return {
-        "volatile": figures.volatile_iv(
+        "volatile": john2022.volatile_iv(
             replicas(made(SWEEP, switched), 3), made(SWEEP, switched), made(SWEEP, switched)
         ),
-        "nonvolatile": figures.nonvolatile_iv(replicas(made(LOOP, looped, HOT), 2), made(LOOP, looped, HOTTEST)),
-        "no continuum": figures.nonvolatile_iv(
+        "nonvolatile": john2022.nonvolatile_iv(replicas(made(LOOP, looped, HOT), 2), made(LOOP, looped, HOTTEST)),
+        "no continuum": john2022.nonvolatile_iv(
             replicas(made(LOOP, looped, HOT), 2), None, {"fem": "The filament melts. " * 6}
         ),
-        "snapshots": figures.snapshots(filament(), filament(), continuum()),
-        "lost snapshots": figures.snapshots(filament(), None, None),
-        "relaxation": figures.relaxation(replicas(made(TRAIN, pulsed), 4), made(TRAIN, pulsed)),
-        "icc": figures.icc(
+        "snapshots": john2022.snapshots(filament(), filament(), continuum()),
+        "lost snapshots": john2022.snapshots(filament(), None, None),
+        "relaxation": john2022.relaxation(replicas(made(TRAIN, pulsed), 4), made(TRAIN, pulsed)),
+        "icc": john2022.icc(
             (currents, 2.0 * currents),
             (currents[:3], 2.1 * currents[:3]),
             slope_1_V=2.0,
@@ -88,10 +88,10 @@ def drawn():
             spread_slope_1_V=0.1,
             slope_error_1_V=0.05,
         ),
-        "patterns": figures.patterns(dict.fromkeys(CLASSES, response), 35e-3 * np.arange(1, 31)),
-        "confusions": figures.confusions({"one": share, "other": share}, CLASSES),
-        "training": figures.training({"one": [history] * 2, "other": [history]}, {"one": (85.14, "paper")}),
-        "set times": figures.set_times({0.8: [1e-2, 2e-2], 1.0: [1e-3]}, {0.8: 1.5e-2, 1.0: 1e-3}),
+        "patterns": john2022.patterns(dict.fromkeys(CLASSES, response), 35e-3 * np.arange(1, 31)),
+        "confusions": john2022.confusions({"one": share, "other": share}, CLASSES),
+        "training": john2022.training({"one": [history] * 2, "other": [history]}, {"one": (85.14, "paper")}),
+        "set times": john2022.set_times({0.8: [1e-2, 2e-2], 1.0: [1e-3]}, {0.8: 1.5e-2, 1.0: 1e-3}),
     }
 
 
@@ -103,15 +103,15 @@ def all_figures():
 def test_every_figure_is_a_png_and_the_same_twice(all_figures):
     again = drawn()
     for name, figure in all_figures.items():
-        data = figures.png(figure)
+        data = png(figure)
         assert data[:8] == b"\x89PNG\r\n\x1a\n", name
-        assert data == figures.png(again[name]), name
-    assert figures.uri(all_figures["icc"]).startswith("data:image/png;base64,iVBOR")
+        assert data == png(again[name]), name
+    assert uri(all_figures["icc"]).startswith("data:image/png;base64,iVBOR")
 
 
 def test_no_text_is_clipped(all_figures):
     for name, figure in all_figures.items():
-        figures.png(figure)  # lays it out
+        png(figure)  # lays it out
         renderer, page = figure.canvas.get_renderer(), figure.bbox
         for part in (*figure.axes, *figure.legends):
             box = part.get_tightbbox(renderer)
@@ -138,7 +138,7 @@ def test_axes_of_quantities_carry_units(all_figures):
 
 
 def test_colours_are_those_of_okabe_and_ito():
-    assert {figures.COLOURS[c] for c in ("orange", "sky", "green", "yellow", "blue", "vermillion", "purple")} == {
+    assert {COLOURS[c] for c in ("orange", "sky", "green", "yellow", "blue", "vermillion", "purple")} == {
         "#E69F00",
         "#56B4E9",
         "#009E73",

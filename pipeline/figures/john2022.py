@@ -1,111 +1,30 @@
-"""Figures of a finished job: data in, matplotlib figures out; the only module that imports matplotlib.
-
-Figure objects are made without pyplot, so nothing global changes and no display is needed. Colours are those of
-Okabe and Ito, and cividis for maps: both can be told apart with any colour vision.
-"""
+"""Figures of the reproduction of John et al. 2022: traces and network results in, figures out."""
 
 from __future__ import annotations
 
-import base64
-import functools
-import io
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-P = ParamSpec("P")
+from ._style import COLOURS, below, panels, styled
 
 __all__ = [
-    "COLOURS",
     "confusions",
     "icc",
     "nonvolatile_iv",
     "patterns",
-    "png",
     "relaxation",
     "set_times",
     "snapshots",
     "training",
-    "uri",
     "volatile_iv",
 ]
-
-COLOURS = {
-    "black": "#000000",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "purple": "#CC79A7",
-    "grey": "#8C8C8C",
-}
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
-    "lines.linewidth": 1.3,
-    "figure.dpi": 130.0,
-    "figure.facecolor": "white",
-    "svg.fonttype": "path",
-}
-
-
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the house style, whatever the caller's rcParams are."""
-
-    @functools.wraps(draw)
-    def styled(*arguments: P.args, **options: P.kwargs) -> Figure:
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(_STYLE)
-            return draw(*arguments, **options)
-
-    return styled
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
-
-
-def _below(figure: Figure, *axes: Axes, columns: int = 3) -> None:
-    """One legend under the panels, where it hides no data; each label once."""
-    seen: dict[str, Any] = {}
-    for ax in axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            seen.setdefault(label, handle)
-    figure.legend(list(seen.values()), list(seen), loc="outside lower center", ncols=columns)
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        # no date or version inside, so that equal results give equal files
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def uri(figure: Figure) -> str:
-    """The figure as a data URI, to be shown by a page that stands alone."""
-    return "data:image/png;base64," + base64.b64encode(png(figure)).decode("ascii")
 
 
 def _runs(trace: xr.Dataset) -> list[xr.Dataset]:
@@ -131,10 +50,10 @@ def _current(ax: Axes, runs: Sequence[xr.Dataset], colour: str, label: str, **st
         ax.plot(run["voltage"].values, current, color=colour, label=label if i == 0 else None, **style)
 
 
-@_styled
+@styled
 def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None, compliance_A: float = 1e-6) -> Figure:
     """Current against voltage in the volatile mode: every replica, reverse bias, and the Au control."""
-    figure, axes = _figure(6.4, 4.0)
+    figure, axes = panels(6.4, 4.0)
     ax = axes[0, 0]
     _current(ax, _runs(sweep), COLOURS["sky"], "Ag, 0 to 2 to 0 V, each KMC replica", linewidth=0.8, alpha=0.9)
     _current(ax, _runs(sweep)[:1], COLOURS["blue"], "Ag, first replica", linewidth=1.6)
@@ -145,15 +64,15 @@ def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None,
     ax.set_yscale("log")
     ax.set_xlabel("source voltage (V)")
     ax.set_ylabel("|current| (A)")
-    _below(figure, ax)
+    below(figure, ax)
     ax.set_title("Volatile mode, 1 V/s, 300 K")
     return figure
 
 
-@_styled
+@styled
 def nonvolatile_iv(kmc: xr.Dataset | None, fem: xr.Dataset | None, failures: Mapping[str, str] | None = None) -> Figure:
     """Bipolar loop at 1 mA of KMC and continuum, and how hot the filament becomes."""
-    figure, axes = _figure(7.8, 4.2, 1, 2, width_ratios=[1.35, 1.0])
+    figure, axes = panels(7.8, 4.2, 1, 2, width_ratios=[1.35, 1.0])
     left, right = axes[0]
     told = dict(failures or {})
     if kmc is not None:
@@ -182,18 +101,18 @@ def nonvolatile_iv(kmc: xr.Dataset | None, fem: xr.Dataset | None, failures: Map
     right.set_xlabel("time (s)")
     right.set_ylabel("temperature (K)")
     right.set_title("Joule heating")
-    _below(figure, left, right)
+    below(figure, left, right)
     for text in told.values():
         right.text(0.02, 0.02, textwrap.fill(text, 40), transform=right.transAxes, fontsize=6.5, color="#444444")
     return figure
 
 
-@_styled
+@styled
 def snapshots(thin: xr.Dataset, thick: xr.Dataset | None, fem: xr.Dataset | None) -> Figure:
     """Ag in the film, seen from the side: after 1 uA, after 1 mA, and the continuum's."""
-    figure, axes = _figure(8.4, 4.3, 1, 3)
-    panels = [("KMC, 1 V, 20 ms, 1 µA", thin), ("KMC, 5 V, 5 ms, 1 mA", thick)]
-    for ax, (title, trace) in zip(axes[0, :2], panels, strict=True):
+    figure, axes = panels(8.4, 4.3, 1, 3)
+    sides = [("KMC, 1 V, 20 ms, 1 µA", thin), ("KMC, 5 V, 5 ms, 1 mA", thick)]
+    for ax, (title, trace) in zip(axes[0, :2], sides, strict=True):
         if trace is None:
             _missing(ax, "the run failed; see the list of failures")
             ax.set_title(title)
@@ -235,10 +154,10 @@ def _film(ax: Axes, x: NDArray[np.float64], z: NDArray[np.float64]) -> None:
     ax.set_ylabel("z (nm)")
 
 
-@_styled
+@styled
 def relaxation(pulses: xr.Dataset, fit: xr.Dataset, *, until_s: float = 60e-3) -> Figure:
     """Conductance after a pulse: every relaxation, their median and mean, and the fitted model."""
-    figure, axes = _figure(7.8, 4.0, 1, 2)
+    figure, axes = panels(7.8, 4.0, 1, 2)
     left, right = axes[0]
     time, voltage = pulses["time"].values, pulses["voltage"].values
     ends = time[np.flatnonzero((voltage[:-1] > 0.5 * voltage.max()) & (voltage[1:] <= 0.5 * voltage.max())) + 1]
@@ -296,14 +215,14 @@ def relaxation(pulses: xr.Dataset, fit: xr.Dataset, *, until_s: float = 60e-3) -
     right.set_xlabel("time (ms)")
     right.set_ylabel("conductance (S)")
     right.set_title("Pulses (grey: 1 V)")
-    _below(figure, left, right, columns=4)
+    below(figure, left, right, columns=4)
     return figure
 
 
-@_styled
+@styled
 def set_times(seen: Mapping[float, Sequence[float]], model: Mapping[float, float]) -> Figure:
     """Time to SET against the amplitude of the pulse: KMC and the fitted growth law."""
-    figure, axes = _figure(4.6, 3.3)
+    figure, axes = panels(4.6, 3.3)
     ax = axes[0, 0]
     for i, (volts, times) in enumerate(sorted(seen.items())):
         ax.plot(
@@ -334,7 +253,7 @@ def set_times(seen: Mapping[float, Sequence[float]], model: Mapping[float, float
     return figure
 
 
-@_styled
+@styled
 def icc(
     kmc: tuple[NDArray[np.float64], NDArray[np.float64]],
     fem: tuple[NDArray[np.float64], NDArray[np.float64]],
@@ -346,7 +265,7 @@ def icc(
     slope_error_1_V: float | None = None,
 ) -> Figure:
     """Conductance against compliance current: both solvers, and the fitted law with its spread."""
-    figure, axes = _figure(7.8, 3.8, 1, 2)
+    figure, axes = panels(7.8, 3.8, 1, 2)
     currents = np.concatenate([kmc[0], fem[0]])
     line = np.geomspace(currents.min(), currents.max(), 200) if currents.size else np.array([1e-5, 1e-3])
     mean = slope_1_V * line + intercept_S
@@ -372,7 +291,7 @@ def icc(
         ax.plot(1e6 * fem[0], 1e3 * fem[1], "D", color=COLOURS["green"], markersize=5, label="continuum")
         ax.set_xlabel("compliance current (µA)")
         ax.set_ylabel("conductance at 0.1 V (mS)")
-    _below(figure, axes[0, 0], columns=4)
+    below(figure, axes[0, 0], columns=4)
     axes[0, 0].set_title("Linear axes")
     axes[0, 1].set_xscale("log")
     axes[0, 1].set_yscale("log")
@@ -383,10 +302,10 @@ def icc(
     return figure
 
 
-@_styled
+@styled
 def patterns(responses: Mapping[str, xr.Dataset], nodes_s: NDArray[np.float64]) -> Figure:
     """Conductance of the typical device under one train of each class, with the nodes where it is read."""
-    figure, axes = _figure(7.6, 6.0, len(responses), 1, sharex=True, sharey=True)
+    figure, axes = panels(7.6, 6.0, len(responses), 1, sharex=True, sharey=True)
     for ax, (name, trace) in zip(axes[:, 0], responses.items(), strict=True):
         time, conductance = trace["time"].values, trace["conductance"].values
         high = trace["voltage"].values > 0.5 * max(float(trace["voltage"].max()), 1e-12)
@@ -419,10 +338,10 @@ def patterns(responses: Mapping[str, xr.Dataset], nodes_s: NDArray[np.float64]) 
     return figure
 
 
-@_styled
+@styled
 def confusions(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> Figure:
     """Confusion matrices in percent: row is the true class, column the predicted one."""
-    figure, axes = _figure(8.2, 3.9, 1, len(matrices))
+    figure, axes = panels(8.2, 3.9, 1, len(matrices))
     ticks = np.arange(len(classes))
     for ax, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         image = ax.imshow(100 * matrix, cmap="cividis", vmin=0, vmax=100)
@@ -449,12 +368,12 @@ def confusions(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[st
     return figure
 
 
-@_styled
+@styled
 def training(
     histories: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], targets: Mapping[str, tuple[float, str]]
 ) -> Figure:
     """Accuracy after each epoch, mean over trainings with their range, beside what the paper reports."""
-    figure, axes = _figure(7.8, 4.0, 1, len(histories), sharey=True)
+    figure, axes = panels(7.8, 4.0, 1, len(histories), sharey=True)
     for ax, (name, runs) in zip(axes[0], histories.items(), strict=True):
         for key, colour, label in (("train_accuracy", "blue", "training"), ("test_accuracy", "vermillion", "test")):
             table = 100.0 * np.array([run[key] for run in runs])
@@ -469,5 +388,5 @@ def training(
         ax.set_xticks(epochs)
         ax.set_title(name)
     axes[0, 0].set_ylabel("accuracy (%)")
-    _below(figure, *axes[0], columns=4)
+    below(figure, *axes[0], columns=4)
     return figure

@@ -1,0 +1,5 @@
+"""`python -m halidrift.pipeline.cli`."""
+
+from . import main
+
+main()

@@ -1,0 +1,115 @@
+"""`halidrift reproduce`: a paper from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ._console import out as stdout
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+reproduce_app = typer.Typer(help="Reproduce a paper.", no_args_is_help=True)
+
+_COLOURS = {"hit": "green", "miss": "bold red"}
+
+
+@reproduce_app.command("john2022")
+def reproduce_john2022(
+    out: Annotated[Path, typer.Option("--out", help="Folder of results.json, report.html, traces and exports.")],
+    seed: Annotated[int, typer.Option("--seed", help="Everything that is drawn follows from it.")] = 2022,
+    per_class: Annotated[
+        int, typer.Option("--per-class", help="Patterns of each class; the paper has 4975, fewer is a quick run.")
+    ] = 4975,
+    processes: Annotated[
+        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="Name or path of a device card.")] = "john2022-ogb",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget finished stages.")] = False,
+) -> None:
+    """John et al. 2022: barriers, KMC, continuum, compact models, reservoir, both readouts, report."""
+    from ..stages import check_writable
+
+    check_writable(out)  # before the imports below, which take seconds
+    from ..reproduce import STAGES, Settings, john2022
+
+    settings = Settings(seed=seed, per_class=per_class)
+    console, finished = stdout(), []
+    with _bars(console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, total: int, note: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(STAGES[stage], total=total, note="")
+            bars.update(tasks[stage], completed=done, total=total, note=note)
+            if note:
+                finished.append(stage)
+
+        try:
+            job = john2022(out, settings=settings, device=device, processes=processes, fresh=fresh, progress=tell)
+        except KeyboardInterrupt:
+            bars.stop()
+            kept = ", ".join(finished) or "none"
+            Console(stderr=True, highlight=False).print(
+                f"Interrupted. Finished stages: {kept}. They are kept in {out}; the same command continues from there.",
+                style="yellow",
+                soft_wrap=True,
+            )
+            raise typer.Exit(130) from None
+    # a log has no width of its own
+    page = console if console.is_terminal else Console(highlight=False, width=max(console.width, 150))
+    page.print(_verdicts(job.results["quantities"], page.width))
+    for name, text in job.results["failures"].items():
+        console.print(f"[bold red]not computed:[/] {name}: {escape(text)}", soft_wrap=True)
+    console.print(job.results["statement"], soft_wrap=True)
+    console.print(f"Report: {job.folder / 'report.html'}", soft_wrap=True)
+
+
+def _bars(console: Console) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
+
+
+def _verdicts(quantities: list[dict[str, Any]], width: int) -> Table:
+    """Target beside result; a narrow screen goes without what made the result."""
+    from rich import box
+
+    from ..targets import formatted
+
+    wide = width >= 120
+    table = Table(title="John et al. 2022", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("id", style="dim", no_wrap=True)
+    table.add_column("quantity", overflow="fold")
+    table.add_column("target", overflow="fold")
+    table.add_column("result", style="bold", overflow="fold")
+    for name in ("", "kind", "source"):
+        table.add_column(name, no_wrap=True)
+    for row in quantities:
+        colour = _COLOURS.get(row["verdict"], "dim")
+        verdict = row["verdict"] if row["verdict"] in _COLOURS else "-"
+        unit = "" if row["unit"] == "1" else f" {row['unit']}"
+        made = f" [dim]({escape(row['made_by'])})[/]" if wide and row["made_by"] else ""
+        table.add_row(
+            row["id"],
+            escape(row["quantity"]) + made,
+            row["target"],
+            formatted(row) + (unit if row["value"] is not None else ""),
+            f"[{colour}]{verdict}[/]",
+            row["kind"],
+            row["source"] or "-",
+        )
+    return table
