@@ -17,6 +17,7 @@ import numpy as np
 from .barriers import Barrier, draw, read
 from .citations import bibliography, data_directories
 from .errors import AmbiguityError, DataError, InputError
+from .tables import table
 
 if TYPE_CHECKING:
     import pandas
@@ -278,6 +279,20 @@ class Database:
         """
         _check_field(name)
         return dict(Counter(str(getattr(row, name)) for row in self.barriers).most_common())
+
+    def export(self, format: str) -> str:
+        """Write the rows as a table for other programs; see `halidrift.physics.tables.table`.
+
+        Parameters
+        ----------
+        format : {'csv', 'json', 'latex'}
+
+        Raises
+        ------
+        InputError
+            If the format is unknown.
+        """
+        return table(self.barriers, format)
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return the rows as plain dictionaries with every field, for JSON or a table on the screen."""

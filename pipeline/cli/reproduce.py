@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ._console import out as stdout
+from ._console import page
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -62,9 +63,8 @@ def reproduce_john2022(
                 soft_wrap=True,
             )
             raise typer.Exit(130) from None
-    # a log has no width of its own
-    page = console if console.is_terminal else Console(highlight=False, width=max(console.width, 150))
-    page.print(_verdicts(job.results["quantities"], page.width))
+    wide = page()
+    wide.print(_verdicts(job.results["quantities"], wide.width))
     for name, text in job.results["failures"].items():
         console.print(f"[bold red]not computed:[/] {name}: {escape(text)}", soft_wrap=True)
     console.print(job.results["statement"], soft_wrap=True)

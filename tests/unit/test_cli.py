@@ -75,6 +75,105 @@ def test_an_empty_selection_says_what_there_is(run):
     assert "Kr_i" in err
 
 
+def test_check_counts_by_source_species_and_quantity(run):
+    from halidrift.physics.database import Database
+
+    code, out, err = run("db", "check")
+    assert (code, err) == (0, "")
+    database = Database.load()
+    for name in ("source", "species", "quantity"):
+        for value, count in database.counts(name).items():
+            assert f"{value} {count} " in out
+    assert f"{len(database)} rows in" in out
+    assert "No fault" in out
+
+
+OWN = """schema = 1
+source = "Woo2022"
+
+[[barrier]]
+id = "mine-1"
+material = "CsPbBr3"
+species = "V_Br"
+quantity = "migration_barrier"
+value = 0.30
+unit = "eV"
+method = "DFT"
+locator = "Table 9"
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "barriers").mkdir()
+    (tmp_path / "barriers" / "mine.toml").write_text(OWN, encoding="utf-8")
+    return tmp_path
+
+
+def test_own_data_join_every_command(run, own):
+    code, out, _ = run("db", "show", "mine-1", "--data", own)
+    assert (code, "0.30 eV" in out) == (0, True)
+    assert run("db", "show", "mine-1")[0] == 2
+    code, out, _ = run("db", "compare", "--material", "CsPbBr3", "--species", "V_Br", "--data", own, "--no-plot")
+    assert (code, "2 values of 1 paper" in out) == (0, True)
+
+
+def test_check_names_file_table_and_key_of_each_fault(run, own):
+    file = own / "barriers" / "mine.toml"
+    file.write_text(OWN.replace("0.30", "30") + OWN[OWN.index("[[") :].replace("Table 9", ""), encoding="utf-8")
+    code, _, err = run("db", "check", "--data", own)
+    assert code == 2
+    assert f"{file}: barrier[0].value" in err
+    assert f"{file}: barrier[1].locator" in err
+    assert "2 faults" in err
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_compare_draws_the_spread(run, tmp_path, suffix):
+    file = tmp_path / f"spread.{suffix}"
+    code, out, _ = run("db", "compare", "--material", "MAPbI3", "--species", "V_I", "--plot", file)
+    assert code == 0
+    assert file.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml", b"%PDF-")
+    assert "0.08-0.58" in out
+    assert "Eames2015 via Yantara2026" in out
+
+
+def test_compare_refuses_an_unknown_picture(run, tmp_path):
+    code, _, err = run("db", "compare", "--material", "MAPbI3", "--species", "V_I", "--plot", tmp_path / "x.docx")
+    assert (code, ".png, .svg, .pdf" in err) == (2, True)
+
+
+def test_export_to_a_pipe_and_to_a_file_is_the_same(run, tmp_path, monkeypatch, capsys):
+    from halidrift.physics.database import Database
+
+    for format in ("csv", "json", "latex"):
+        file = tmp_path / f"table.{format}"
+        assert run("db", "export", "--format", format, "--material", "CsPbBr3", "-o", file)[0] == 0
+        assert file.read_text(encoding="utf-8") == Database.load().select(material="CsPbBr3").export(format)
+        code, out, err = run("db", "export", "--format", format, "--material", "CsPbBr3")
+        assert (code, err) == (0, "")
+        assert out == re.sub(r"\s+", " ", file.read_text(encoding="utf-8"))
+
+
+def test_cite_prints_bibtex(run):
+    code, out, _ = run("db", "cite", "--material", "CsPbBr3", "--species", "V_Br", "--quantity", "migration_barrier")
+    assert code == 0
+    assert re.findall(r"@\w+{(\w+),", out) == ["Woo2022", "Yantara2026"]
+    assert run("db", "cite", "John2022")[1].startswith("@article{John2022,")
+
+
+@pytest.mark.parametrize("where", ["light", "ligt=dark", "charge=one", "is_bound=maybe"])
+def test_where_is_checked(run, where):
+    code, _, err = run("db", "list", "--where", where)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_where_reads_the_type_of_the_field(run):
+    assert "pazoki2017-fapbi3-v_pb" in run("db", "list", "--where", "is_bound=true")[1]
+    assert "Pd_i (0)" in run("db", "list", "--where", "charge=0")[1]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

@@ -306,7 +306,12 @@ def test_directory_without_barriers_is_refused(tmp_path):
         ("[[barrier]]", "[[barrier]]\nspecie = 1", "barrier[0].specie", "did you mean species"),
         ('id = "user-1"', 'id = "User 1"', "barrier[0].id", "lower-case"),
         ('id = "user-1"', 'id = "woo2022-cspbbr3-v_br"', "barrier[0].id", "woo2022.toml"),
-        ('"migration_barrier"', '"barrier"', "barrier[0].quantity", "migration_barrier or activation_energy or formation_energy"),
+        (
+            '"migration_barrier"',
+            '"barrier"',
+            "barrier[0].quantity",
+            "barrier or activation_energy or formation_energy",
+        ),
         ("value = 0.30\n", "", "barrier[0].value", "low and high"),
         ("value = 0.30", "value = 0.3\nlow = 0.1", "barrier[0].value", "value, low"),
         ("value = 0.30", "low = 0.1", "barrier[0].low", "low and high"),
@@ -348,3 +353,56 @@ def test_same_id_in_two_user_files(write):
     write(ROW, "a.toml")
     with pytest.raises(DataError, match=r"b\.toml: barrier\[0\]\.id: id is already taken.*a\.toml"):
         Database.load(write(ROW, "b.toml"))
+
+
+def test_a_star_stands_for_anything_and_brackets_for_themselves():
+    assert {row.material[:6] for row in DB.select(material="(PEA)2*")} == {"(PEA)2"}
+    assert DB.select(material="[PrPyr]*").materials == ("[PrPyr]PbI3",)
+    assert len(DB.select(species="*")) == len(DB)
+    assert len(DB.select(note="*I-20*")) == sum("I-20" in (row.note or "") for row in DB) > 0
+
+
+def test_light_lowers_the_barrier_as_a_condition():
+    # review Sec. 2.1.3 on Li2019: 0.74 eV in the dark, 0.41 eV under light
+    pair = DB.select(source="Li2019", quantity=M, species="V_I")
+    dark, light = pair.select(light="dark").one(), pair.select(light="light").one()
+    assert (dark.value_eV, light.value_eV) == (0.74, 0.41)
+    assert "in the dark" in dark.conditions
+    assert "under light" in light.conditions
+
+
+def test_light_is_dark_or_light(write):
+    with pytest.raises(DataError, match=r"barrier\[0\].light: light is not a condition of light.*dim.*dark or light"):
+        Database.load(write(ROW + 'light = "dim"\n'))
+
+
+def test_check_tells_every_fault_and_keeps_the_rest(write):
+    second = ROW[ROW.index("[[barrier]]") :].replace("user-1", "user-2")
+    bad_value = second.replace("0.30", "30")
+    no_locator = second.replace("user-2", "user-3").replace('locator = "Table 9"\n', "")
+    twice = second.replace("user-2", "user-1")
+    folder = write(ROW + "\n" + bad_value + "\n" + no_locator + "\n" + twice)
+    write("schema = 2", "other.toml")
+    database, faults = Database.check(folder)
+    assert len(database) == len(DB) + 1
+    told = [str(fault) for fault in faults]
+    assert len(told) == 4
+    for part in ("barrier[1].value", "barrier[2].locator", "barrier[3].id", "other.toml: schema"):
+        assert sum(part in text for text in told) == 1, part
+    with pytest.raises(DataError):
+        Database.load(folder)
+
+
+def test_check_reports_a_broken_bibliography(write):
+    folder = write(ROW)
+    (folder / "references.bib").write_text("@article{Mine2026,\n  title = {x},\n}\n", encoding="utf-8")
+    database, faults = Database.check(folder)
+    assert len(database) == 0
+    assert [fault.key for fault in faults] == ["Mine2026.author"]
+
+
+def test_counts_add_up():
+    for name in ("source", "species", "quantity"):
+        assert sum(DB.counts(name).values()) == len(DB)
+    with pytest.raises(InputError, match="did you mean species"):
+        DB.counts("specis")
