@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .constants import BOLTZMANN_EV_K as K_B
+from .constants import CONDUCTANCE_QUANTUM_S as G_0
 from .constants import ELEMENTARY_CHARGE_C as Q
 from .constants import VACUUM_PERMITTIVITY_F_M as EPS_0
 
@@ -49,6 +50,11 @@ def einstein_mobility(D, z, T):
 def ionic_conductivity(density, z, mobility):
     """Conductivity of one mobile species."""
     return z * Q * density * mobility
+
+
+def relaxation_time(eps_r, conductivity):
+    """Dielectric relaxation time of a conductor."""
+    return eps_r * EPS_0 / conductivity
 
 
 def debye_length(eps_r, T, density, z):
@@ -102,3 +108,134 @@ def charge_transfer_barriers(E_red, E_ox, eta):
     forward, drop = E_red - 0.5 * eta, E_red - E_ox - eta
     forward = max(forward, drop, 0.0)
     return forward, forward - drop
+
+
+# -- conduction laws
+# Current densities in A/m^2 for a field F > 0 (V/m) or a voltage V > 0 across a film of thickness L. They are the
+# nine rows of Table 3 of Yantara et al., Chem. Soc. Rev. 55, 2145 (2026), after Chiu, Adv. Mater. Sci. Eng. 2014,
+# 578168. The table prints proportionalities and some of them wrong; where a formula departs from the print, its
+# docstring says so. Where `c` stands for 2 sqrt(2 m_e q)/hbar = TUNNEL_DECAY_1_EV, prefactors follow from
+# q^2/h = G_0 / 2 and c alone: m_e q = (c h)^2 / 32 pi^2.
+
+
+def ohmic_current_density(sigma_0, E_a, F, T):
+    """Thermally activated ohmic conduction (Table 3: J ~ E)."""
+    return sigma_0 * np.exp(-E_a / (K_B * T)) * F
+
+
+def square_law_current_density(eps_r, mobility, V, L):
+    """Space-charge-limited current without traps, Mott and Gurney (Table 3: J ~ E^2, which loses the 1/L)."""
+    return 1.125 * eps_r * EPS_0 * mobility * V * V / (L * L * L)
+
+
+def trap_filling_current_density(mobility_density, V_t, exponent, V, L):
+    """Space-charge-limited current while exponentially distributed traps fill, Mark and Helfrich.
+
+    Table 3 prints J ~ E^m; m = exponent + 1, exponent = T_t / T, V_t = q N_t L^2 / eps for N_t traps. At
+    exponent 1 it is the square law with mobility mobility_density / N_t.
+    """
+    a = exponent
+    return (
+        Q
+        * mobility_density
+        * (V / L)
+        * np.exp((a + 1.0) * np.log((2.0 * a + 1.0) / (a + 1.0)) + a * np.log(a / (a + 1.0) * V / V_t))
+    )
+
+
+def schottky_lowering(eps_r, F):
+    """Image-force lowering of a contact barrier, eV."""
+    return np.sqrt(Q * F / (4.0 * np.pi * eps_r * EPS_0))
+
+
+def schottky_current_density(richardson, phi, eps_r, F, T):
+    """Emission over a contact barrier that its image force lowers.
+
+    Table 3 prints T^2 exp(-sqrt(E/T)): by that the current falls with the field, and T stands under the root.
+    The field lowers the barrier, so the sign is plus, and the lowering is divided by k T.
+    """
+    return richardson * T * T * np.exp(-(phi - schottky_lowering(eps_r, F)) / (K_B * T))
+
+
+def richardson_constant(mass_ratio):
+    """Emission constant of free carriers of one mass, 4 pi q m k^2 / h^3, A/(m^2 K^2)."""
+    return 0.5 * G_0 * TUNNEL_DECAY_1_EV**2 * mass_ratio * K_B**2 / (8.0 * np.pi)
+
+
+def poole_frenkel_lowering(eps_r, F):
+    """Lowering of a Coulomb trap by the field, eV: twice the image-force one, because the trap does not move."""
+    return np.sqrt(Q * F / (np.pi * eps_r * EPS_0))
+
+
+def poole_frenkel_current_density(prefactor, phi, eps_r, F, T):
+    """Emission from charged traps; prefactor q mu N_c in S/m.
+
+    Table 3 prints exp(-sqrt(E/T)): wrong in the sign and in T as for Schottky emission, and without the field in
+    front, by which freed carriers drift.
+    """
+    return prefactor * F * np.exp(-(phi - poole_frenkel_lowering(eps_r, F)) / (K_B * T))
+
+
+def fowler_nordheim_slope(phi, mass_ratio):
+    """Field of the exponent exp(-B / F) of a triangular barrier, 4 sqrt(2 m q) phi^1.5 / (3 hbar), V/m."""
+    return 2.0 / 3.0 * TUNNEL_DECAY_1_EV * np.sqrt(mass_ratio) * phi**1.5
+
+
+def fowler_nordheim_current_density(phi, mass_ratio, F):
+    """Tunnelling through a triangular barrier, as in Table 3: J ~ E^2 exp(-1/E). Holds for V > phi."""
+    return 0.5 * G_0 * F * F / (8.0 * np.pi * mass_ratio * phi) * np.exp(-fowler_nordheim_slope(phi, mass_ratio) / F)
+
+
+def direct_tunnelling_current_density(phi, mass_ratio, gap, V):
+    """Tunnelling through a rectangular barrier tilted by V < phi, Simmons' equation for intermediate voltages.
+
+    Table 3 prints exp(E). That is its middle range only: it is ohmic at low voltage and zero at zero.
+    """
+    decay = TUNNEL_DECAY_1_EV * np.sqrt(mass_ratio) * gap
+    low, high = phi - 0.5 * V, phi + 0.5 * V
+    prefactor = 0.5 * G_0 / (2.0 * np.pi * gap * gap)
+    return prefactor * (low * np.exp(-decay * np.sqrt(low)) - high * np.exp(-decay * np.sqrt(high)))
+
+
+def thermionic_field_exponent(mass_ratio, F, T):
+    """What tunnelling near the top of a barrier adds to the exponent -phi/kT: (hbar q F)^2 / (24 m (kT)^3)."""
+    return F * F / (3.0 * TUNNEL_DECAY_1_EV**2 * mass_ratio * (K_B * T) ** 3)
+
+
+def thermionic_field_current_density(phi, mass_ratio, F, T):
+    """Tunnelling of thermally excited carriers, the intermediate range of Murphy and Good without image force.
+
+    Table 3 prints E exp(-1/T) exp(E^2/T^3), right but for the sqrt(T) in front, which Chiu's equation has. The
+    numerical prefactor is that of Murphy and Good, q^2 sqrt(m k T) / (2 sqrt(2) pi^1.5 hbar^2).
+    """
+    prefactor = 0.5 * G_0 * TUNNEL_DECAY_1_EV * np.sqrt(mass_ratio * K_B * T) / (4.0 * np.sqrt(np.pi))
+    return prefactor * F * np.exp(thermionic_field_exponent(mass_ratio, F, T) - phi / (K_B * T))
+
+
+def hopping_current_density(density, z, a, nu, E_a, F, T):
+    """Net current of charges z that hop a distance a along the field and against it.
+
+    Both the hopping and the ionic row of Table 3, exp(E/T) and exp(-(1/T - E/T)). The print counts forward hops
+    only and so has a current without a field; here the hops back are taken off. The field lowers a barrier half
+    way along the hop by z q F a / 2. Chiu lowers that of electron hopping by q F a, with which the ratio of hops
+    forward and back would be exp(2 q F a / k T) against detailed balance: his trap spacing is half of ours.
+    """
+    return z * Q * density * mott_gurney_velocity(hop_rate(E_a, T, nu, 0.0), a, z, F, T)
+
+
+# -- site networks -------------------------------------------------------------------------------------------
+
+
+def network_velocity(flux, step):
+    """Mean velocity of a walker: flux of each hop (occupation times rate), times its vector."""
+    return flux @ step
+
+
+def network_diffusion_tensor(flux, step):
+    """Half the flux-weighted square of the hop vectors, correctors of both ends included."""
+    return 0.5 * (step * flux[:, None]).T @ step
+
+
+def correlation_factor(cosine):
+    """Tracer correlation factor of equal sites from the mean cosine between a jump and the next one."""
+    return (1.0 + cosine) / (1.0 - cosine)

@@ -10,11 +10,16 @@ from .errors import InputError, ValidityError
 
 __all__ = [
     "charging_time",
+    "conductivity",
     "debye_length",
     "diffusion_coefficient",
     "drift_velocity",
     "hop_rate",
+    "hop_rates",
+    "mobility",
+    "relaxation_time",
     "retention_time",
+    "transit_time",
     "tunnel_decay",
 ]
 
@@ -100,6 +105,53 @@ def hop_rate(
     return float(rate) if np.ndim(rate) == 0 else rate
 
 
+def hop_rates(
+    barrier_eV: float,
+    energy_change_eV: ArrayLike,
+    temperature_K: float,
+    attempt_frequency_Hz: float = 1e12,
+) -> tuple[Number, Number]:
+    r"""Rates of a hop and of its reverse between two sites of different energy.
+
+    .. math:: E_\rightarrow = E_0 + \Delta E / 2, \quad E_\leftarrow = E_0 - \Delta E / 2, \quad
+              \Gamma_\rightarrow / \Gamma_\leftarrow = e^{-\Delta E / k_B T}
+
+    Parameters
+    ----------
+    barrier_eV : float, eV, > 0
+        Barrier between sites of equal energy.
+    energy_change_eV : float or array, eV
+        Energy of the final site less that of the initial one; a field adds -z q F a.
+    temperature_K : float, K, > 0
+    attempt_frequency_Hz : float, Hz, > 0
+
+    Returns
+    -------
+    forward, backward : float or array, Hz
+        Their ratio obeys detailed balance exactly, also where the energy change exceeds twice the barrier: the
+        downhill hop then has no barrier and the uphill one climbs the whole change.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> forward, backward = hop_rates(0.35, 0.1, 300.0)
+    >>> f"{forward / backward:.4f} = exp(-0.1 eV / kT)"
+    '0.0209 = exp(-0.1 eV / kT)'
+    """
+    E_0, T = _checked(barrier_eV, "barrier_eV", "eV"), _checked(temperature_K, "temperature_K", "K")
+    nu = _checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz")
+    dE = np.asarray(energy_change_eV, dtype=float)
+    if not np.isfinite(dE).all():
+        raise InputError("energy_change_eV is not finite", got=energy_change_eV, allowed="finite numbers, eV")
+    balanced = np.vectorize(formulas.balanced_barrier, otypes=[float])
+    forward, backward = (formulas.hop_rate(balanced(E_0, sign * dE), T, nu, 0.0) for sign in (1.0, -1.0))
+    return (float(forward), float(backward)) if dE.ndim == 0 else (forward, backward)
+
+
 def drift_velocity(
     barrier_eV: float,
     temperature_K: float,
@@ -171,6 +223,143 @@ def diffusion_coefficient(
     return formulas.diffusion_coefficient(hop_rate(barrier_eV, temperature_K, attempt_frequency_Hz), a, int(neighbours))
 
 
+def mobility(diffusivity_m2_s: ArrayLike, temperature_K: ArrayLike, charge: int = 1) -> Number:
+    r"""Mobility of an ion, by Einstein's relation.
+
+    .. math:: \mu = |z| q D / k_B T
+
+    Parameters
+    ----------
+    diffusivity_m2_s : float or array, m^2/s, > 0
+        Diffusion coefficient of the charge, not of a tracer: the two differ by the correlation factor.
+    temperature_K : float or array, K, > 0
+    charge : int, nonzero
+
+    Returns
+    -------
+    float or array, m^2/(V s)
+        Its magnitude; the sign of the drift is that of the charge.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Notes
+    -----
+    Linear response: valid while the field changes the energy over one hop by less than k_B T.
+
+    Examples
+    --------
+    >>> f"{mobility(1e-11, 300.0):.3g}"
+    '3.87e-10'
+    """
+    D, T = _checked(diffusivity_m2_s, "diffusivity_m2_s", "m^2/s"), _checked(temperature_K, "temperature_K", "K")
+    return formulas.einstein_mobility(D, _charge(charge), T)
+
+
+def conductivity(
+    density_m3: ArrayLike, diffusivity_m2_s: ArrayLike, temperature_K: ArrayLike, charge: int = 1
+) -> Number:
+    r"""Ionic conductivity of one mobile species, by the Nernst-Einstein relation.
+
+    .. math:: \sigma = z^2 q^2 N D / k_B T
+
+    Parameters
+    ----------
+    density_m3 : float or array, 1/m^3, > 0
+        Mobile ions or vacancies.
+    diffusivity_m2_s : float or array, m^2/s, > 0
+        Their diffusion coefficient (of the defect, not of a tracer).
+    temperature_K : float or array, K, > 0
+    charge : int, nonzero
+
+    Returns
+    -------
+    float or array, S/m
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Notes
+    -----
+    Valid for dilute defects that do not interact; electrons are not counted.
+
+    Examples
+    --------
+    >>> f"{conductivity(1e24, 1e-12, 300.0):.3g}"
+    '6.2e-06'
+    """
+    density, z = _checked(density_m3, "density_m3", "1/m^3"), _charge(charge)
+    return formulas.ionic_conductivity(density, z, mobility(diffusivity_m2_s, temperature_K, z))
+
+
+def relaxation_time(relative_permittivity: ArrayLike, conductivity_S_m: ArrayLike) -> Number:
+    r"""Dielectric relaxation time, s: how long space charge lives in the bulk.
+
+    .. math:: \tau = \varepsilon_0 \varepsilon_r / \sigma
+
+    Parameters
+    ----------
+    relative_permittivity : float or array, 1, > 0
+    conductivity_S_m : float or array, S/m, > 0
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Notes
+    -----
+    Equal to lambda^2 / D of the same ions. A film between blocking contacts takes longer by L / 2 lambda to
+    charge: `charging_time`.
+
+    Examples
+    --------
+    >>> f"{relaxation_time(24.0, 1e-6):.3g}"
+    '0.000213'
+    """
+    eps = _checked(relative_permittivity, "relative_permittivity", "")
+    return formulas.relaxation_time(eps, _checked(conductivity_S_m, "conductivity_S_m", "S/m"))
+
+
+def transit_time(thickness_m: ArrayLike, mobility_m2_Vs: ArrayLike, voltage_V: ArrayLike) -> Number:
+    r"""Time that an ion takes to drift through a film under a uniform field, s.
+
+    .. math:: t = L^2 / \mu V
+
+    Parameters
+    ----------
+    thickness_m : float or array, m, > 0
+    mobility_m2_Vs : float or array, m^2/(V s), > 0
+    voltage_V : float or array, V, > 0
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Notes
+    -----
+    No space charge, no screening: valid while the mobile charge is far below C V; otherwise `fem.IonFilm`.
+
+    Examples
+    --------
+    >>> f"{transit_time(20e-9, 3.87e-10, 1.0):.3g}"
+    '1.03e-06'
+    """
+    length, mu = _checked(thickness_m, "thickness_m", "m"), _checked(mobility_m2_Vs, "mobility_m2_Vs", "m^2/(V s)")
+    return formulas.transit_time(length, mu, _checked(voltage_V, "voltage_V", "V"))
+
+
+def _charge(charge: int) -> int:
+    if isinstance(charge, bool) or int(charge) != charge or charge == 0:
+        raise InputError("charge must be a whole number, not zero", got=charge, allowed="such as 1 or -2")
+    return abs(int(charge))
+
+
 def debye_length(relative_permittivity: float, temperature_K: float, density_m3: ArrayLike, charge: int = 1) -> Number:
     """Debye length of one mobile species against its fixed background, m.
 
@@ -188,9 +377,7 @@ def debye_length(relative_permittivity: float, temperature_K: float, density_m3:
     """
     eps = _checked(relative_permittivity, "relative_permittivity", "")
     T, density = _checked(temperature_K, "temperature_K", "K"), _checked(density_m3, "density_m3", "1/m^3")
-    if charge == 0:
-        raise InputError("charge must not be zero", got=charge)
-    return formulas.debye_length(eps, T, density, charge)
+    return formulas.debye_length(eps, T, density, _charge(charge))
 
 
 def charging_time(
@@ -218,7 +405,24 @@ def charging_time(
 
 
 def retention_time(barrier_eV: ArrayLike, temperature_K: ArrayLike, attempt_frequency_Hz: float = 1e12) -> Number:
-    """Mean waiting time of the activated event that ends a state, s.
+    r"""Mean waiting time of the activated event that ends a state, s.
+
+    .. math:: t = e^{E_a / k_B T} / \nu_0
+
+    Parameters
+    ----------
+    barrier_eV, temperature_K : float or array, eV, K, > 0
+        An array of barriers, for instance `Database.ensemble`, gives the spread of the retention.
+    attempt_frequency_Hz : float, Hz, > 0
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Notes
+    -----
+    One event ends the state. Measured, temperature-accelerated retention: :mod:`halidrift.physics.retention`.
 
     Examples
     --------

@@ -44,6 +44,51 @@ def test_drift_reduces_to_einstein_mobility_at_small_field():
     assert v / 1e4 == pytest.approx(D / (constants.BOLTZMANN_EV_K * 300.0), rel=1e-6)
 
 
+@given(barrier=st.floats(0.05, 1.0), change=st.floats(-1.5, 1.5), T=st.floats(150.0, 600.0))
+def test_hop_and_reverse_hop_obey_detailed_balance(barrier, change, T):
+    forward, backward = kinetics.hop_rates(barrier, change, T)
+    # tolerance: rounding of the exponent, up to 116 at 150 K
+    assert np.log(forward / backward) == pytest.approx(-change / (constants.BOLTZMANN_EV_K * T), abs=1e-9)
+    assert max(forward, backward) <= 1e12 * (1 + 1e-12)
+
+
+def test_hop_rates_between_equal_sites_are_the_hop_rate():
+    assert kinetics.hop_rates(0.3, 0.0, 300.0) == (kinetics.hop_rate(0.3, 300.0),) * 2
+    forward, backward = kinetics.hop_rates(0.3, np.array([0.0, 0.1]), 300.0)
+    assert forward.shape == backward.shape == (2,)
+
+
+def test_space_charge_relaxes_in_the_time_of_diffusion_over_a_debye_length():
+    # eps / sigma = lambda^2 / D, exactly, for any charge number
+    for z in (1, -1, 2):
+        D, N, T, eps = 3e-13, 2e24, 320.0, 24.0
+        tau = kinetics.relaxation_time(eps, kinetics.conductivity(N, D, T, z))
+        assert tau == pytest.approx(kinetics.debye_length(eps, T, N, z) ** 2 / D, rel=1e-12)
+
+
+def test_transit_agrees_with_the_drift_velocity():
+    D = kinetics.diffusion_coefficient(0.27, 300.0, 0.587e-9)
+    L, V = 1e-6, 0.01  # small field: linear response
+    slow = L / kinetics.drift_velocity(0.27, 300.0, V / L, 0.587e-9)
+    assert kinetics.transit_time(L, kinetics.mobility(D, 300.0), V) == pytest.approx(slow, rel=1e-6)
+
+
+@pytest.mark.parametrize("charge", [0, 1.5, True])
+def test_a_charge_number_is_whole_and_not_zero(charge):
+    with pytest.raises(InputError, match="charge"):
+        kinetics.mobility(1e-12, 300.0, charge)
+
+
+def test_light_shortens_retention_by_the_boltzmann_factor_of_the_two_barriers():
+    from halidrift import Database
+
+    pair = Database.load().select(source="Li2019", quantity="migration_barrier")
+    dark, light = (pair.select(light=state).one().value_eV for state in ("dark", "light"))
+    ratio = kinetics.retention_time(dark, 300.0) / kinetics.retention_time(light, 300.0)
+    # exp(0.33 eV / kT) at 300 K, with k = 8.617333262e-5 eV/K
+    assert ratio == pytest.approx(np.exp(0.33 / (8.617333262e-5 * 300.0)), rel=1e-8)
+
+
 def test_compliance_limits_the_device_voltage_both_ways():
     assert formulas.compliance_voltage(2.0, 1e-3, 1e-6) == pytest.approx(1e-3)
     assert formulas.compliance_voltage(-2.0, 1e-3, 1e-6) == pytest.approx(-1e-3)
