@@ -15,6 +15,9 @@ key of ``[[barrier]]``  meaning
 ``value``               the number; or ``low`` and ``high`` for a range; or ``lower`` or ``upper`` for a
                         bound (``lower = 1.20`` is "> 1.20")
 ``unit``                as printed: ``eV`` or ``kJ/mol``
+``approximate``         optional, ``true`` where "about", "around" or "~" is printed
+``compiled``            optional, ``true`` for a range that a review gathered from several papers (`refs`), some
+                        of which may have rows of their own: no evidence beside them
 ``method``              as far as the text supports it, else ``"not stated in via"``
 ``locator``             table, figure or section
 ``charge``              optional, charge number of the defect
@@ -73,7 +76,8 @@ _REQUIRED_TEXT = ("id", "material", "species", "quantity", "unit", "method", "lo
 _OPTIONAL_TEXT = ("phase", "direction", "light", "sample", "spacer", "condition", "n", "via", "note")
 _LIGHT = ("dark", "light")
 _NUMBERS = ("value", "low", "high", "lower", "upper")
-_ROW_KEYS = (*_REQUIRED_TEXT, *_NUMBERS, "charge", *_OPTIONAL_TEXT, "refs")
+_FLAGS = ("approximate", "compiled")
+_ROW_KEYS = (*_REQUIRED_TEXT, *_NUMBERS, *_FLAGS, "charge", *_OPTIONAL_TEXT, "refs")
 _FILE_KEYS = ("schema", "source", "title", "barrier")
 
 
@@ -94,7 +98,7 @@ class Barrier:
     low_eV, high_eV : float or None, eV
         Ends of the range; equal for a single value; None on the open side of a bound.
     value : str
-        The number as printed, e.g. ``"0.35"``, ``"0.08-0.58"``, ``"> 1.20"``.
+        The number as printed, e.g. ``"0.35"``, ``"0.08-0.58"``, ``"> 1.20"``, ``"~ 0.5"``.
     unit : str
         Unit as printed.
     source : str
@@ -105,6 +109,8 @@ class Barrier:
         Charge number of the defect.
     refs : tuple of str
         Further bib keys.
+    approximate, compiled : bool
+        See the table at the top of the module.
     file : str
         Path of the data file.
     """
@@ -131,6 +137,8 @@ class Barrier:
     via: str | None = None
     refs: tuple[str, ...] = ()
     note: str | None = None
+    approximate: bool = False
+    compiled: bool = False
     file: str = ""
 
     @property
@@ -338,6 +346,10 @@ def _read_row(entry: dict[str, Any], source: str, known: frozenset[str], file: P
     charge = entry.get("charge")
     if charge is not None and (isinstance(charge, bool) or not isinstance(charge, int) or abs(charge) > 9):
         raise fault("charge is not a charge number", "charge", "a whole number such as 1, 0 or -2")
+    flags = {key: entry.get(key, False) for key in _FLAGS}
+    for key, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise fault(f"{key} is neither true nor false", key, "true, false")
     refs = entry.get("refs", [])
     if not isinstance(refs, list) or not all(isinstance(key, str) for key in refs):
         raise fault("refs is not a list of bib keys", "refs", 'a list such as ["Azpiroz2015"]')
@@ -348,7 +360,15 @@ def _read_row(entry: dict[str, Any], source: str, known: frozenset[str], file: P
 
     low, high, printed = _numbers(entry, text["quantity"], text["unit"], file, where)
     return Barrier(
-        low_eV=low, high_eV=high, value=printed, source=source, charge=charge, refs=tuple(refs), file=str(file), **text
+        low_eV=low,
+        high_eV=high,
+        value=f"~ {printed}" if flags["approximate"] else printed,
+        source=source,
+        charge=charge,
+        refs=tuple(refs),
+        file=str(file),
+        **flags,
+        **text,
     )
 
 

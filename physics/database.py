@@ -131,9 +131,9 @@ class Database:
         **criteria
             Any of `id`, `material`, `species`, `quantity`, `method`, `source`, `via`, `n`, `charge`, `phase`,
             `direction`, `light`, `sample`, `spacer`, `condition`, `note`, `unit`, `locator`, `is_range`,
-            `is_bound`, and `conditions`, the line that joins all conditions. ``via=None`` keeps rows read in the
-            source itself. In text, ``*`` stands for anything: ``material="(PEA)2*"``,
-            ``conditions="*Sn vacancy*"``.
+            `is_bound`, `approximate`, `compiled`, and `conditions`, the line that joins all conditions.
+            ``via=None`` keeps rows read in the source itself. In text, ``*`` stands for anything:
+            ``material="(PEA)2*"``, ``conditions="*Sn vacancy*"``.
 
         Returns
         -------
@@ -243,7 +243,8 @@ class Database:
 
         Notes
         -----
-        Every row weighs the same, so a paper that is quoted twice counts twice: select before you draw.
+        Every row weighs the same, so a paper that is quoted twice counts twice: select before you draw, for
+        instance with ``compiled=False``, which leaves out ranges that a review gathered from other rows.
         Rows of different methods may not share a scale (device resistance against halide exchange).
         """
         self._check_comparable("an ensemble")
@@ -318,8 +319,11 @@ class Database:
         # a charge that is not known has no number, so NetCDF takes it as NaN
         charges = [math.nan if row.charge is None else float(row.charge) for row in self.barriers]
         table["charge"] = ("id", np.array(charges), {"units": "1", "long_name": "charge number of the defect"})
+        for name in ("approximate", "compiled"):
+            flags = np.array([getattr(row, name) for row in self.barriers], dtype=np.int8)
+            table[name] = ("id", flags, {"units": "1", "flag_values": [0, 1], "flag_meanings": "no yes"})
         for name in (f.name for f in fields(Barrier)):
-            if name not in ("id", "low_eV", "high_eV", "charge", "file"):
+            if name not in ("id", "low_eV", "high_eV", "charge", "approximate", "compiled", "file"):
                 entries = [getattr(row, name) for row in self.barriers]
                 texts = ["; ".join(entry) if isinstance(entry, tuple) else entry or "" for entry in entries]
                 table[name] = ("id", np.array(texts, dtype=str))
@@ -396,6 +400,7 @@ def _taken(row: Barrier, index: int, first: Barrier) -> DataError:
 _SELECTABLE = (
     *("id", "material", "species", "quantity", "method", "source", "via", "n", "charge", "phase", "direction"),
     *("light", "sample", "spacer", "condition", "conditions", "note", "unit", "locator", "is_range", "is_bound"),
+    *("approximate", "compiled"),
 )
 
 

@@ -68,7 +68,7 @@ def _read_value(name: str, value: str) -> Any:
             return int(value)
         except ValueError:
             raise InputError("charge is not a whole number", got=value, allowed="such as 1, 0 or -2") from None
-    if name in ("is_range", "is_bound"):
+    if name in ("is_range", "is_bound", "approximate", "compiled"):
         if value.lower() not in ("true", "false"):
             raise InputError(f"{name} is neither true nor false", got=value, allowed="true, false")
         return value.lower() == "true"
@@ -78,7 +78,7 @@ def _read_value(name: str, value: str) -> Any:
 def _energy(row: Barrier) -> str:
     """Energy in eV whatever the unit of the paper, so that a column can be read down."""
     if row.unit == "eV":
-        return row.value
+        return row.value  # with the digits and the sign ~ of the paper
     low, high = (None if side is None else f"{side:.3f}" for side in (row.low_eV, row.high_eV))
     text = f"< {high}" if low is None else f"> {low}" if high is None else low if low == high else f"{low}-{high}"
     return f"{text} ({row.printed})"
@@ -109,7 +109,8 @@ def _charge(row: Barrier) -> str:
 
 
 def _how(row: Barrier) -> str:
-    return f"{row.method}; {row.conditions}" if row.conditions else row.method
+    parts = (row.method, row.conditions, "compiled from several papers" if row.compiled else "")
+    return "; ".join(part for part in parts if part)
 
 
 def _filled(rows: Database) -> Database:
@@ -221,6 +222,8 @@ def db_compare(
         table.add_row(_energy(row) + _charge(row), _bar(row, low, high, width), source_text, escape(_how(row)))
     console.print(table)
     console.print(_summary(rows), soft_wrap=True, markup=False)
+    if any(row.note for row in rows):
+        console.print("Curator's notes:")
     for row in rows:
         if row.note:
             console.print(f"{row.id}: {row.note}", soft_wrap=True, markup=False, style="dim")
@@ -265,8 +268,11 @@ def _bar(row: Barrier, low: float, high: float, width: int) -> str:
 def _summary(rows: Database) -> str:
     single = [row.low_eV for row in rows if not row.is_bound and not row.is_range]
     ends = [side for row in rows for side in (row.low_eV, row.high_eV) if side is not None]
-    papers = len({row.source for row in rows})
+    papers = len({row.source for row in rows if not row.compiled})
     text = f"{len(rows)} values of {papers} {'paper' if papers == 1 else 'papers'}, {min(ends):g} to {max(ends):g} eV"
+    compiled = sum(row.compiled for row in rows)
+    if compiled:
+        text += f"; {compiled} of them {'is a range' if compiled == 1 else 'are ranges'} compiled from several papers"
     if len(single) > 1:
         from statistics import median
 

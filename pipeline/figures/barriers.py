@@ -17,14 +17,17 @@ __all__ = ["spread"]
 _WAYS = {
     "experiment": (COLOURS["vermillion"], "o"),
     "calculation": (COLOURS["blue"], "s"),
-    "not stated where it was read": (COLOURS["grey"], "D"),
+    "method not stated where it was read": (COLOURS["grey"], "D"),
+    "compiled from several papers": (COLOURS["orange"], "v"),
 }
 
 
 def _way(row: Barrier) -> str:
     method = row.method.lower()
+    if row.compiled:
+        return "compiled from several papers"
     if method.startswith("not stated"):
-        return "not stated where it was read"
+        return "method not stated where it was read"
     experimental = ("experiment", "measure", "arrhenius", "fit", "impedance", "spectroscop", "dlts", "conductivity")
     return "experiment" if any(word in method for word in experimental) else "calculation"
 

@@ -406,3 +406,24 @@ def test_counts_add_up():
         assert sum(DB.counts(name).values()) == len(DB)
     with pytest.raises(InputError, match="did you mean species"):
         DB.counts("specis")
+
+
+def test_about_is_printed_as_about_and_is_a_number_all_the_same():
+    row = DB.get("meloni2016-cs-axial")
+    assert (row.value, row.value_eV, row.approximate) == ("~ 1.16", 1.16, True)
+    assert all("~" in r.value for r in DB.select(approximate=True))
+
+
+def test_what_a_review_compiled_is_no_evidence_of_its_own():
+    every = DB.select(material="MAPbI3", species="V_I", quantity=M)
+    assert every.range() == (0.08, 0.58)
+    assert every.select(compiled=False).range() == (0.29, 0.58)
+    for row in DB.select(compiled=True):
+        assert row.is_range, row.id
+        assert len(row.refs) > 1, row.id
+
+
+@pytest.mark.parametrize("flag", ["approximate", "compiled"])
+def test_flags_are_true_or_false(write, flag):
+    with pytest.raises(DataError, match=rf"barrier\[0\].{flag}.*neither true nor false"):
+        Database.load(write(ROW + f'{flag} = "yes"\n'))
