@@ -6,7 +6,8 @@ One file a source paper in ``data/barriers``, readable without Python; what the 
 key of ``[[barrier]]``  meaning
 ======================  =============================================================================
 ``id``                  stable name, unique over all files, lower case
-``material``            host as printed; ``"not stated in via"`` if the text does not tell
+``material``            host as printed, or inferred and then the note says from what; ``"not stated in via"`` if
+                        the text does not tell
 ``species``             Kröger-Vink without charge: ``V_Br`` vacancy, ``I_i`` interstitial; an ion that
                         is not resolved into a defect stands alone (``I``, ``Cs``; ``X`` any halide;
                         ``ion`` not named)
@@ -16,9 +17,11 @@ key of ``[[barrier]]``  meaning
                         bound (``lower = 1.20`` is "> 1.20")
 ``unit``                as printed: ``eV`` or ``kJ/mol``
 ``approximate``         optional, ``true`` where "about", "around" or "~" is printed
+``repeats``             optional, id of a row of which this one is probably a second reading: same calculation or
+                        measurement, quoted by another paper
 ``compiled``            optional, ``true`` for a range that a review gathered from several papers (`refs`), some
                         of which may have rows of their own: no evidence beside them
-``method``              as far as the text supports it, else ``"not stated in via"``
+``method``              as far as the text supports it, else ``"not stated"`` or ``"not stated in via"``
 ``locator``             table, figure or section
 ``charge``              optional, charge number of the defect
 ``phase``               optional, crystal phase: ``cubic``, ``tetragonal``, ``orthorhombic``, ...
@@ -73,7 +76,7 @@ _BOUNDS_TEXT = {
 }
 
 _REQUIRED_TEXT = ("id", "material", "species", "quantity", "unit", "method", "locator")
-_OPTIONAL_TEXT = ("phase", "direction", "light", "sample", "spacer", "condition", "n", "via", "note")
+_OPTIONAL_TEXT = ("phase", "direction", "light", "sample", "spacer", "condition", "n", "via", "repeats", "note")
 _LIGHT = ("dark", "light")
 _NUMBERS = ("value", "low", "high", "lower", "upper")
 _FLAGS = ("approximate", "compiled")
@@ -109,6 +112,8 @@ class Barrier:
         Charge number of the defect.
     refs : tuple of str
         Further bib keys.
+    repeats : str or None
+        Id of the row of which this is probably a second reading.
     approximate, compiled : bool
         See the table at the top of the module.
     file : str
@@ -139,6 +144,7 @@ class Barrier:
     note: str | None = None
     approximate: bool = False
     compiled: bool = False
+    repeats: str | None = None
     file: str = ""
 
     @property
@@ -150,6 +156,11 @@ class Barrier:
     def is_range(self) -> bool:
         """Whether the number was published as a range."""
         return not self.is_bound and self.low_eV != self.high_eV
+
+    @property
+    def independent(self) -> bool:
+        """Whether the row is evidence of its own: neither compiled from other papers nor a second reading."""
+        return not self.compiled and self.repeats is None
 
     @property
     def value_eV(self) -> float:
@@ -367,7 +378,8 @@ def _read_row(entry: dict[str, Any], source: str, known: frozenset[str], file: P
         charge=charge,
         refs=tuple(refs),
         file=str(file),
-        **flags,
+        approximate=flags["approximate"],
+        compiled=flags["compiled"],
         **text,
     )
 

@@ -309,7 +309,7 @@ def citations(*objects: object, data_dirs: tuple[str | os.PathLike[str], ...] = 
     >>> from halidrift.physics.database import Database
     >>> row = Database.load().get("woo2022-cspbbr3-v_br")
     >>> [line.split("]")[0] for line in citations(row).splitlines()]
-    ['[Woo2022', '[Yantara2026']
+    ['[Woo2022', '[Yantara2024', '[Yantara2026']
     """
     return cite(*sorted({key for item in objects for key in _keys(item)}), data_dirs=data_dirs)
 

@@ -121,6 +121,7 @@ class Database:
                         faults.append(_taken(row, index, rows[row.id]))
                     else:
                         rows[row.id] = row
+        faults += [_unknown(row) for row in rows.values() if row.repeats is not None and row.repeats not in rows]
         return cls(tuple(rows.values())), tuple(faults)
 
     def select(self, **criteria: object) -> Database:
@@ -131,8 +132,8 @@ class Database:
         **criteria
             Any of `id`, `material`, `species`, `quantity`, `method`, `source`, `via`, `n`, `charge`, `phase`,
             `direction`, `light`, `sample`, `spacer`, `condition`, `note`, `unit`, `locator`, `is_range`,
-            `is_bound`, `approximate`, `compiled`, and `conditions`, the line that joins all conditions.
-            ``via=None`` keeps rows read in the source itself. In text, ``*`` stands for anything:
+            `is_bound`, `approximate`, `compiled`, `repeats`, `independent`, and `conditions`, the line that
+            joins all conditions. ``via=None`` keeps rows read in the source itself. In text, ``*`` stands for anything:
             ``material="(PEA)2*"``, ``conditions="*Sn vacancy*"``.
 
         Returns
@@ -244,7 +245,7 @@ class Database:
         Notes
         -----
         Every row weighs the same, so a paper that is quoted twice counts twice: select before you draw, for
-        instance with ``compiled=False``, which leaves out ranges that a review gathered from other rows.
+        instance with ``independent=True``, which leaves out ranges that a review gathered and second readings.
         Rows of different methods may not share a scale (device resistance against halide exchange).
         """
         self._check_comparable("an ensemble")
@@ -386,6 +387,12 @@ def _check_field(name: str) -> None:
         )
 
 
+def _unknown(row: Barrier) -> DataError:
+    return DataError(
+        "repeats names no row", file=row.file, key=f"{row.id}.repeats", got=row.repeats, allowed="the id of another row"
+    )
+
+
 def _taken(row: Barrier, index: int, first: Barrier) -> DataError:
     return DataError(
         "id is already taken",
@@ -400,7 +407,7 @@ def _taken(row: Barrier, index: int, first: Barrier) -> DataError:
 _SELECTABLE = (
     *("id", "material", "species", "quantity", "method", "source", "via", "n", "charge", "phase", "direction"),
     *("light", "sample", "spacer", "condition", "conditions", "note", "unit", "locator", "is_range", "is_bound"),
-    *("approximate", "compiled"),
+    *("approximate", "compiled", "repeats", "independent"),
 )
 
 

@@ -32,7 +32,9 @@ def table(barriers: Iterable[Barrier], format: str) -> str:
     -------
     str
         Energies in eV with the digits that double precision needs; columns as in `COLUMNS`. `condition` joins
-        all conditions of the row; `source` names the paper, and after "via" where the number was read.
+        all conditions of the row, its charge, and what must not get lost: "approximate", "compiled from several
+        papers", "repeats ID", a printed unit other than eV. `source` names the paper, and after "via" where the
+        number was read.
 
     Raises
     ------
@@ -52,11 +54,24 @@ def _cells(row: Barrier) -> dict[str, str | float | None]:
         "low_eV": row.low_eV,
         "high_eV": row.high_eV,
         "method": row.method,
-        "condition": row.conditions or None,
+        "condition": _condition(row) or None,
         "source": f"{row.source} via {row.via}" if row.via else row.source,
         "locator": row.locator,
         "note": row.note,
     }
+
+
+def _condition(row: Barrier) -> str:
+    """Everything that a number must not travel without."""
+    parts = (
+        row.conditions,
+        "" if row.charge is None else f"charge {row.charge:+d}" if row.charge else "charge 0",
+        "approximate" if row.approximate else "",
+        "compiled from several papers" if row.compiled else "",
+        f"repeats {row.repeats}" if row.repeats else "",
+        f"printed as {row.printed}" if row.unit != "eV" else "",
+    )
+    return "; ".join(part for part in parts if part)
 
 
 def _csv(rows: list[Barrier]) -> str:
@@ -141,7 +156,7 @@ def _latex(rows: list[Barrier]) -> str:
             _escaped(row.quantity.replace("_", " ")),
             *("" if side is None else f"{side:.3g}" for side in (row.low_eV, row.high_eV)),
             _escaped(row.method),
-            _escaped(row.conditions),
+            _escaped(_condition(row)),
             source,
             _escaped(row.locator),
             _escaped(row.note or ""),

@@ -68,7 +68,7 @@ def _read_value(name: str, value: str) -> Any:
             return int(value)
         except ValueError:
             raise InputError("charge is not a whole number", got=value, allowed="such as 1, 0 or -2") from None
-    if name in ("is_range", "is_bound", "approximate", "compiled"):
+    if name in ("is_range", "is_bound", "approximate", "compiled", "independent"):
         if value.lower() not in ("true", "false"):
             raise InputError(f"{name} is neither true nor false", got=value, allowed="true, false")
         return value.lower() == "true"
@@ -109,8 +109,9 @@ def _charge(row: Barrier) -> str:
 
 
 def _how(row: Barrier) -> str:
-    parts = (row.method, row.conditions, "compiled from several papers" if row.compiled else "")
-    return "; ".join(part for part in parts if part)
+    compiled = "compiled from several papers" if row.compiled else ""
+    repeats = f"repeats {row.repeats}" if row.repeats else ""
+    return "; ".join(part for part in (row.method, row.conditions, compiled, repeats) if part)
 
 
 def _filled(rows: Database) -> Database:
@@ -266,17 +267,22 @@ def _bar(row: Barrier, low: float, high: float, width: int) -> str:
 
 
 def _summary(rows: Database) -> str:
-    single = [row.low_eV for row in rows if not row.is_bound and not row.is_range]
+    single = [row.value_eV for row in rows if row.independent and not row.is_bound and not row.is_range]
     ends = [side for row in rows for side in (row.low_eV, row.high_eV) if side is not None]
-    papers = len({row.source for row in rows if not row.compiled})
-    text = f"{len(rows)} values of {papers} {'paper' if papers == 1 else 'papers'}, {min(ends):g} to {max(ends):g} eV"
-    compiled = sum(row.compiled for row in rows)
+    papers = len({row.source for row in rows if row.independent})
+    text = f"{len(rows)} {'value' if len(rows) == 1 else 'values'}, {min(ends):g} to {max(ends):g} eV"
+    text += f", {sum(row.independent for row in rows)} of them independent ({papers} {'paper' if papers == 1 else 'papers'})"
+    compiled, repeated = (
+        sum(flags) for flags in zip(*((r.compiled, r.repeats is not None) for r in rows), strict=True)
+    )
     if compiled:
-        text += f"; {compiled} of them {'is a range' if compiled == 1 else 'are ranges'} compiled from several papers"
+        text += f"; {compiled} of them compiled from several papers"
+    if repeated:
+        text += f"; {repeated} probably a second reading of another"
     if len(single) > 1:
         from statistics import median
 
-        text += f"; median of the {len(single)} single values {median(filter(None, single)):g} eV"
+        text += f"; median of the {len(single)} independent single values {median(single):g} eV"
     return text + "."
 
 

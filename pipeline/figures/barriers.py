@@ -112,4 +112,5 @@ def _label(row: Barrier) -> str:
     via = f" via {row.via}" if row.via else ""
     charge = "" if row.charge is None else f", charge {row.charge:+d}" if row.charge else ", charge 0"
     head = f"{row.source}{via}: {row.value} {row.unit}{charge}"
-    return "\n".join([head, *textwrap.wrap(row.conditions, 58)])
+    also = f"repeats {row.repeats}" if row.repeats else ""
+    return "\n".join([head, *textwrap.wrap(", ".join(part for part in (row.conditions, also) if part), 58)])

@@ -83,7 +83,7 @@ def test_citations_are_sorted_unique_and_collected_from_every_kind_of_object():
     model = SimpleNamespace(sources=("Woo2022", trace))
     text = citations(model, [row, row], "John2022")
     assert [line.split("]")[0][1:] for line in text.splitlines()] == [
-        *("Bortz1975", "John2022", "Kim2019", "Woo2022", "Yantara2026"),
+        *("Bortz1975", "John2022", "Kim2019", "Woo2022", "Yantara2024", "Yantara2026"),
     ]
     assert citations(model, [row, row], "John2022") == text
     assert citations() == ""

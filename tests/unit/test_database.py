@@ -111,7 +111,7 @@ def test_review_table_1_has_no_further_cell():
 
 @pytest.mark.parametrize(("species", "charge", "formation", "migration"), TABLE_2)
 def test_review_table_2(species, charge, formation, migration):
-    row = DB.select(source="Yantara2026", material="MAPbI3", species=species, charge=charge)
+    row = DB.select(source="Ming2018", material="MAPbI3", species=species, charge=charge)
     assert row.select(quantity=F).one().value_eV == formation
     assert row.select(quantity=M).one().value_eV == migration
 
@@ -255,7 +255,7 @@ def test_database_is_a_collection():
     assert len(rows) == len(list(rows)) == 2
     assert rows.materials == ("CsPbBr3", "CsPbCl3")
     assert rows.species == ("V_Br", "V_Cl")
-    assert rows.sources == ("Woo2022", "Yantara2026")
+    assert rows.sources == ("Woo2022", "Yantara2024", "Yantara2026")
     assert repr(rows) == "<Database: 2 barriers, 2 materials, 2 species>"
     assert rows.to_records()[0]["low_eV"] == 0.35
     assert rows == Database(tuple(rows))
@@ -418,6 +418,7 @@ def test_what_a_review_compiled_is_no_evidence_of_its_own():
     every = DB.select(material="MAPbI3", species="V_I", quantity=M)
     assert every.range() == (0.08, 0.58)
     assert every.select(compiled=False).range() == (0.29, 0.58)
+    assert len(every.select(independent=True)) == len(every.select(compiled=False, repeats=None))
     for row in DB.select(compiled=True):
         assert row.is_range, row.id
         assert len(row.refs) > 1, row.id
@@ -427,3 +428,12 @@ def test_what_a_review_compiled_is_no_evidence_of_its_own():
 def test_flags_are_true_or_false(write, flag):
     with pytest.raises(DataError, match=rf"barrier\[0\].{flag}.*neither true nor false"):
         Database.load(write(ROW + f'{flag} = "yes"\n'))
+
+
+def test_a_second_reading_names_the_first(write):
+    database = Database.load(write(ROW + 'repeats = "woo2022-cspbbr3-v_br"\n'))
+    assert not database.get("user-1").independent
+    for row in DB.select(independent=False):
+        assert row.compiled or DB.get(row.repeats).quantity == row.quantity, row.id
+    with pytest.raises(DataError, match=r"user-1\.repeats: repeats names no row"):
+        Database.load(write(ROW + 'repeats = "nobody"\n'))

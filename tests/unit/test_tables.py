@@ -61,6 +61,14 @@ def test_latex_has_one_line_a_row_and_nothing_that_latex_would_read_as_a_command
         assert all(ord(sign) < 0x250 for sign in line), [sign for sign in line if ord(sign) >= 0x250]
 
 
+def test_nothing_that_qualifies_a_number_is_lost():
+    lines = {row.id: line["condition"] or "" for row, line in zip(DB, json.loads(DB.export("json")), strict=True)}
+    assert "compiled from several papers" in lines["yantara2026-mapbi3-v_i"]
+    assert "approximate" in lines["meloni2016-cs-axial"]
+    assert "printed as 71.5 kJ/mol" in lines["cho2020-pea-n1"]
+    assert "charge +1" in lines["woo2022-cspbbr3-v_br"]
+
+
 def test_an_unknown_format_lists_the_known():
     with pytest.raises(InputError, match="csv, json, latex"):
         DB.export("xlsx")
