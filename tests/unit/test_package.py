@@ -1,6 +1,8 @@
+import ast
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,42 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+ROOT = Path(hd.__file__).resolve().parent
+LEVELS = ("physics", "kmc", "fem", "compact", "pipeline")
+# which modules may import a heavy library; everything else stays free of it
+FENCES = {
+    "ase": {"physics/crystals.py", "physics/networks.py", "physics/neb.py", "kmc/lattice.py"},
+    "chgnet": {"physics/neb.py"},
+    "fipy": {"fem/*"},
+    "matplotlib": {"pipeline/figures/*"},
+    "numba": {"*/_*.py"},
+    "torch": {"physics/neb.py"},
+}
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("library", FENCES)
+def test_a_heavy_library_stays_behind_its_fence(library):
+    found = {
+        file.relative_to(ROOT) for level in LEVELS for file in (ROOT / level).rglob("*.py") if library in imported(file)
+    }
+    outside = {str(file) for file in found if not any(file.match(pattern) for pattern in FENCES[library])}
+    assert outside == set()
+
+
+def test_the_fences_see_what_is_there():
+    assert "numba" in set(imported(ROOT / "kmc" / "_engine.py"))
+    assert "ase" in set(imported(ROOT / "kmc" / "lattice.py"))
+    assert "fipy" in set(imported(ROOT / "fem" / "equations.py"))
 
 
 def test_everything_promised_is_there():
