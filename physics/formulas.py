@@ -236,6 +236,34 @@ def network_diffusion_tensor(flux, step):
     return 0.5 * (step * flux[:, None]).T @ step
 
 
-def correlation_factor(cosine):
-    """Tracer correlation factor of equal sites from the mean cosine between a jump and the next one."""
-    return (1.0 + cosine) / (1.0 - cosine)
+# -- lattice gas ---------------------------------------------------------------------------------------------
+
+
+def charge_energy(q_here, phi_here, q_there, phi_there, V):
+    """Energy of charge numbers that appear on two sites, their electrons left in an electrode at potential V."""
+    return q_here * phi_here + q_there * phi_there - (q_here + q_there) * V
+
+
+def biased_diffusion_coefficient(rate, a, u):
+    """Spreading about the drift of a walker that hops a distance a with rate exp(u/2) and against with exp(-u/2)."""
+    return a * a * rate * np.cosh(0.5 * u)
+
+
+def exclusion_ring_current(forward, backward, particles, sites):
+    """Particles per time through any bond of a ring of biased walkers that exclude each other (Derrida 1998)."""
+    return (forward - backward) * particles * (sites - particles) / (sites * (sites - 1.0))
+
+
+def density_mode_rate(rate, ka):
+    """Decay rate of a density wave of walkers that exclude each other, at any density, ka phase a hop."""
+    return 2.0 * rate * (1.0 - np.cos(ka))
+
+
+def single_file_displacement(density, D, t):
+    """Mean square displacement of a particle in a single file of hard walkers, long times (Arratia 1983)."""
+    return (1.0 - density) / density * np.sqrt(4.0 * D * t / np.pi)
+
+
+def ramp_median_time(rate_0, growth):
+    """Median waiting time of one event whose rate grows as rate_0 exp(growth t)."""
+    return np.log1p(growth * np.log(2.0) / rate_0) / growth
