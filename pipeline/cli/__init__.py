@@ -8,6 +8,7 @@ import typer
 
 from ...physics.errors import HalidriftError
 from ._console import out, told
+from .conduction import conduction
 from .db import db_app
 from .devices import device_app, devices
 from .reproduce import reproduce_app
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 # in the order of the chain: from a barrier to a network
 app.add_typer(db_app, name="db")
+app.command("conduction")(conduction)
 app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")

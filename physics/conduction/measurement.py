@@ -1,0 +1,469 @@
+"""Current-voltage measurements at one or several temperatures: tables, CSV files and the branch to analyse.
+
+A measurement is a Dataset of points in the order in which they were taken:
+
+=========== ==== =====================================================================
+voltage     V    applied voltage
+current     A    measured current
+temperature K    of the film
+sweep       1    optional: 1 where the voltage moves away from zero, -1 where it returns
+=========== ==== =====================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ..constants import BOLTZMANN_EV_K
+from ..errors import DataError, InputError
+
+__all__ = ["Branch", "Points", "join", "measurement", "read_csv", "select"]
+
+Array = NDArray[np.float64]
+
+# readings closer than this belong to one set temperature: the scatter of a cryostat, not a step of a series
+SAME_TEMPERATURE_K = 1.5
+
+_UNITS = {"voltage": "V", "current": "A", "temperature": "K"}
+_LABELS = {"voltage": "voltage", "current": "current", "temperature": "temperature"}
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The part of a loop that one law shall describe.
+
+    Parameters
+    ----------
+    polarity : {'positive', 'negative'}
+        Sign of the voltage.
+    sweep : {'up', 'down', 'all'}
+        ``"up"``: while the size of the voltage rises, the device as the sweep found it; ``"down"``: while it
+        returns, the device as the sweep left it; ``"all"``: both.
+    window_V : (float, float) or None, V
+        Smallest and largest size of the voltage. None is from 3 kT/q at the highest temperature to the end: the
+        laws of emission count no carriers that go back, which are 5 % of the current at 3 kT/q.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or an empty window.
+
+    Examples
+    --------
+    >>> Branch(polarity="negative", window_V=(0.2, 1.0)).sweep
+    'up'
+    """
+
+    polarity: str = "positive"
+    sweep: str = "up"
+    window_V: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.polarity not in ("positive", "negative"):
+            raise InputError("Unknown polarity", got=self.polarity, allowed="positive, negative")
+        if self.sweep not in ("up", "down", "all"):
+            raise InputError("Unknown sweep", got=self.sweep, allowed="up, down, all")
+        if self.window_V is not None:
+            ends = tuple(float(v) for v in self.window_V)
+            if len(ends) != 2 or not all(math.isfinite(v) for v in ends) or not 0 <= ends[0] < ends[1]:
+                raise InputError(
+                    "window_V is not a window", got=self.window_V, allowed="0 <= low < high, sizes of the voltage in V"
+                )
+            object.__setattr__(self, "window_V", ends)
+
+    def __str__(self) -> str:
+        """Return the branch in words."""
+        way = {"up": "sweep up", "down": "sweep down", "all": "both sweeps"}[self.sweep]
+        window = "" if self.window_V is None else f", {self.window_V[0]:g} to {self.window_V[1]:g} V"
+        return f"{self.polarity} voltage, {way}{window}"
+
+
+class Points(NamedTuple):
+    """Points of a branch, voltages and currents counted positive along it.
+
+    Attributes
+    ----------
+    V, I, T : array, shape (points,), V, A, K
+    run : array of int, shape (points,)
+        Number of the unbroken run that a point belongs to.
+    """
+
+    V: Array
+    I: Array  # noqa: E741 - the symbol of the field
+    T: Array
+    run: NDArray[np.int64]
+
+    def keep(self, which: NDArray[np.bool_]) -> Points:
+        """Return those points where `which` holds."""
+        return Points(self.V[which], self.I[which], self.T[which], self.run[which])
+
+
+def measurement(
+    voltage_V: ArrayLike, current_A: ArrayLike, temperature_K: ArrayLike, *, sweep: ArrayLike | None = None
+) -> xr.Dataset:
+    """Table of a measurement from arrays.
+
+    Parameters
+    ----------
+    voltage_V, current_A, temperature_K : float or array, V, A, K
+        Broadcast against each other and read in C order, so that ``(temperatures, voltages)`` is a series of
+        sweeps.
+    sweep : array of int, optional
+        1 where the voltage moves away from zero, -1 where it returns; found from the order if not given.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension ``point``.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, a number is not finite, a temperature is not positive.
+
+    Examples
+    --------
+    >>> V = np.linspace(0.1, 1.0, 10)
+    >>> measurement(V, 1e-9 * V, 300.0).sizes["point"]
+    10
+    """
+    try:
+        arrays = np.broadcast_arrays(*(np.asarray(a, dtype=float) for a in (voltage_V, current_A, temperature_K)))
+        ways = None if sweep is None else np.broadcast_to(np.asarray(sweep, dtype=int), arrays[0].shape).ravel()
+    except (ValueError, TypeError) as error:
+        raise InputError("The columns of the measurement do not fit together", got=str(error)) from error
+    data = {
+        name: ("point", np.ravel(array).copy(), {"units": unit, "long_name": _LABELS[name]})
+        for (name, unit), array in zip(_UNITS.items(), arrays, strict=True)
+    }
+    table = xr.Dataset(data)
+    if ways is not None:
+        if not np.isin(ways, (-1, 1)).all():
+            raise InputError("sweep must be 1 (away from zero) or -1 (back)", got=sorted(set(ways.tolist())))
+        table["sweep"] = ("point", ways, {"units": "1", "long_name": "sweep direction"})
+    return _checked(table)
+
+
+def _checked(table: xr.Dataset) -> xr.Dataset:
+    """A table with dimension ``point``, whatever dimensions the user's Dataset had."""
+    for name, unit in _UNITS.items():
+        if name not in table.variables:
+            raise InputError(
+                f"The measurement lacks variable {name!r}",
+                got=[str(v) for v in table.variables],
+                allowed=", ".join(_UNITS),
+                action="Build it with conduction.measurement(voltage_V, current_A, temperature_K)",
+            )
+        if table[name].attrs.get("units") != unit:
+            raise InputError(
+                f"{name} of the measurement has the wrong unit", got=table[name].attrs.get("units"), allowed=unit
+            )
+    names = [*_UNITS, *(["sweep"] if "sweep" in table.variables else [])]
+    arrays = dict(zip(names, xr.broadcast(*(table[name] for name in names)), strict=True))
+    dims = arrays["current"].dims
+    if len(dims) > 1 and "temperature" in dims:  # a sweep at each temperature, not a temperature at each voltage
+        dims = ("temperature", *(d for d in dims if d != "temperature"))
+    flat = xr.Dataset(
+        {
+            name: ("point", array.transpose(*dims).values.ravel().astype(float), dict(table[name].attrs))
+            for name, array in arrays.items()
+        }
+    )
+    for name in _UNITS:
+        bad = ~np.isfinite(flat[name].values) | ((flat[name].values <= 0) if name == "temperature" else False)
+        if bad.any():
+            raise InputError(
+                f"{name} of the measurement is not {'positive' if name == 'temperature' else 'finite'}",
+                got=f"{flat[name].values[bad][0]} at point {int(np.flatnonzero(bad)[0])}",
+                action="Drop that point",
+            )
+    return flat
+
+
+def join(tables: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Several measurements as one, for instance of one temperature each.
+
+    Parameters
+    ----------
+    tables : sequence of xarray.Dataset, not empty
+        See :func:`measurement`.
+
+    Raises
+    ------
+    InputError
+        If there is none, or some have a variable ``sweep`` and some have none.
+    """
+    flat = [_checked(table) for table in tables]
+    if not flat:
+        raise InputError("No measurement to join")
+    marked = ["sweep" in table for table in flat]
+    if any(marked) and not all(marked):
+        raise InputError(
+            "Some measurements tell the sweep and some do not",
+            got=f"{sum(marked)} of {len(marked)} with a column sweep",
+            action="Add it to all or to none",
+        )
+    columns = [np.concatenate([table[name].values for table in flat]) for name in _UNITS]
+    ways = np.concatenate([table["sweep"].values for table in flat]) if all(marked) else None
+    return measurement(*columns, sweep=ways)
+
+
+# -- files -------------------------------------------------------------------------------------------------------
+
+_WORDS = {
+    "voltage": ("voltage", "v", "u", "bias", "vd", "vtop"),
+    "current": ("current", "i", "id", "itop"),
+    "temperature": ("temperature", "temp", "t"),
+    "sweep": ("sweep", "branch", "direction"),
+}
+_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3}
+_CELSIUS = ("°C", "degC", "C")
+_HEADER = re.compile(r"\s*(?P<word>[^\s(\[/_]+)\s*(?:[(\[]\s*(?P<a>[^)\]]+?)\s*[)\]]|[/_]\s*(?P<b>\S+))?\s*")
+
+
+def _unit(text: str | None, name: str) -> tuple[float, float] | None:
+    """Factor and offset that turn a column into SI; None if the text is no unit of the quantity."""
+    base = _UNITS[name]
+    if text is None:
+        return None
+    if name == "temperature" and text in _CELSIUS:
+        return 1.0, 273.15
+    if text.endswith(base) and text[: -len(base)] in _PREFIXES:
+        return _PREFIXES[text[: -len(base)]], 0.0
+    return None
+
+
+def read_csv(
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    temperature_K: float | None = None,
+) -> xr.Dataset:
+    """Read a measurement from a CSV file.
+
+    Parameters
+    ----------
+    path : path
+        Text with one header line; fields separated by comma, semicolon or tab; lines that start with # are
+        comments. Units stand in the header: ``voltage_V``, ``Voltage (V)``, ``I [mA]``, ``Current/nA``,
+        ``T (K)``, ``Temperature (°C)``. A column ``sweep`` of ``up`` (away from zero) and ``down`` is optional.
+    columns : mapping, optional
+        Header of each quantity, if it is not found by itself: ``{"current": "Channel 2 [nA]"}``. A header given
+        here that names no unit is taken as SI.
+    temperature_K : float, K, optional
+        Of the whole file, if it has no column for it.
+
+    Returns
+    -------
+    xarray.Dataset
+        See :func:`measurement`.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read; names the file, the line and the column.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("not a readable text file", file=file, key="(file)", got=str(error)) from error
+    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    if len(lines) < 2:
+        raise DataError("holds no table", file=file, key="(file)", allowed="a header line and lines of numbers")
+    separator = max(",;\t", key=lines[0][1].count)
+    header = [field.strip() for field in next(csv.reader([lines[0][1]], delimiter=separator))]
+    places, scales = _columns(header, dict(columns or {}), file, lines[0][0], temperature_K)
+    values: dict[str, list[float]] = {name: [] for name in places}
+    for number, line in lines[1:]:
+        fields = next(csv.reader([line], delimiter=separator))
+        if len(fields) != len(header):
+            raise DataError(
+                "line has another number of fields than the header",
+                file=file,
+                key=f"line {number}",
+                got=len(fields),
+                allowed=str(len(header)),
+            )
+        for name, place in places.items():
+            values[name].append(
+                _number(fields[place].strip(), name, separator, file, f"line {number}, column {header[place]!r}")
+            )
+    arrays = {
+        name: np.array(column) * scales[name][0] + scales[name][1] if name in scales else np.array(column)
+        for name, column in values.items()
+    }
+    if "temperature" in arrays and (arrays["temperature"] <= 0).any():
+        worst = int(np.argmin(arrays["temperature"]))
+        raise DataError(
+            "temperature is not above absolute zero",
+            file=file,
+            key=f"line {lines[1 + worst][0]}, column {header[places['temperature']]!r}",
+            got=f"{arrays['temperature'][worst]:g} K",
+            action="Check the unit in the header",
+        )
+    table = measurement(
+        arrays["voltage"],
+        arrays["current"],
+        arrays.get("temperature", np.array(math.nan if temperature_K is None else temperature_K)),
+        sweep=arrays.get("sweep"),
+    )
+    table.attrs["file"] = str(file)
+    return table
+
+
+def _columns(
+    header: Sequence[str], named: dict[str, str], file: Path, line: int, temperature_K: float | None
+) -> tuple[dict[str, int], dict[str, tuple[float, float]]]:
+    """Place of each quantity in the header, and the factor and offset to SI."""
+    for name, label in named.items():
+        if name not in _WORDS:
+            raise InputError("unknown quantity in columns", got=name, allowed=", ".join(_WORDS))
+        if label not in header:
+            near = get_close_matches(label, header, n=1)
+            raise DataError(
+                f"column {label!r} is not there",
+                file=file,
+                key=f"line {line}",
+                got=", ".join(header),
+                action=f"did you mean {near[0]!r}?" if near else None,
+            )
+    places: dict[str, int] = {}
+    scales: dict[str, tuple[float, float]] = {}
+    for name, words in _WORDS.items():
+        if name in named:
+            found = [header.index(named[name])]
+        else:
+            found = [n for n, label in enumerate(header) if (m := _HEADER.match(label)) and m["word"].lower() in words]
+        if len(found) > 1:
+            raise DataError(
+                f"several columns could be the {name}",
+                file=file,
+                key=f"line {line}",
+                got=", ".join(repr(header[n]) for n in found),
+                action=f"Choose one with columns={{{name!r}: ...}}, on the command line --column {name}=HEADER",
+            )
+        if not found:
+            if name == "sweep" or (name == "temperature" and temperature_K is not None):
+                continue
+            raise DataError(
+                f"no column is the {name}",
+                file=file,
+                key=f"line {line}",
+                got=", ".join(header),
+                allowed=f"for instance {name}_{_UNITS[name]}",
+                action="Give temperature_K, on the command line --temperature, if all is at one temperature"
+                if name == "temperature"
+                else f"Choose one with columns={{{name!r}: ...}}, on the command line --column {name}=HEADER",
+            )
+        places[name] = found[0]
+        if name == "sweep":
+            continue
+        match = _HEADER.fullmatch(header[found[0]])
+        printed = None if match is None else match["a"] or match["b"]
+        scale = _unit(printed, name)
+        if scale is None and printed is None and name in named:
+            scale = (1.0, 0.0)
+        if scale is None:
+            raise DataError(
+                f"the header names no unit of {name}" if printed is None else f"unknown unit of {name}",
+                file=file,
+                key=f"line {line}, column {header[found[0]]!r}",
+                got=printed,
+                allowed=f"{_UNITS[name]} with a prefix{', °C' if name == 'temperature' else ''}",
+                action=f"Write it as {name}_{_UNITS[name]} or {name} ({_UNITS[name]})",
+            )
+        scales[name] = scale
+    return places, scales
+
+
+def _number(text: str, name: str, separator: str, file: Path, where: str) -> float:
+    if name == "sweep":
+        ways = {"up": 1.0, "1": 1.0, "+1": 1.0, "down": -1.0, "-1": -1.0}
+        if text.lower() not in ways:
+            raise DataError("unknown sweep", file=file, key=where, got=text, allowed="up (away from zero), down")
+        return ways[text.lower()]
+    if separator != "," and re.fullmatch(r"[+-]?\d+,\d*([eE][+-]?\d+)?", text):
+        text = text.replace(",", ".")
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError("not a finite number", file=file, key=where, got=text, action="Correct or drop the line")
+    return number
+
+
+# -- branches ----------------------------------------------------------------------------------------------------
+
+
+def select(data: xr.Dataset, branch: Branch) -> Points:
+    """Points of a branch, in the order of the measurement.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Variables ``voltage``, ``current``, ``temperature`` with units, over any dimensions.
+    branch : Branch
+
+    Raises
+    ------
+    InputError
+        If the data are not a measurement or nothing lies on the branch; says what there is instead.
+    """
+    table = _checked(data)
+    V, I, T = (table[name].values for name in _UNITS)  # noqa: E741
+    size = np.abs(V)
+    new = np.ones(V.size, dtype=bool)
+    if V.size > 1:
+        new[1:] = (np.abs(np.diff(T)) > SAME_TEMPERATURE_K) | (V[1:] * V[:-1] < 0)
+    way = table["sweep"].values if "sweep" in table else _ways(size, new)
+    if V.size > 1:
+        new[1:] |= np.diff(way) != 0
+    run = np.cumsum(new)
+    low, high = branch.window_V or (3.0 * BOLTZMANN_EV_K * float(T.max()), math.inf)
+    sign = 1.0 if branch.polarity == "positive" else -1.0
+    side = sign * V > 0
+    swept = np.ones(V.size, dtype=bool) if branch.sweep == "all" else way == (1 if branch.sweep == "up" else -1)
+    inside = (size >= low * (1 - 1e-9)) & (size <= high * (1 + 1e-9)) & (size > 0)
+    chosen = side & swept & inside
+    if not chosen.any():
+        there = [
+            f"{int(np.sum(s & w & (size > 0)))} at {p} voltage on the sweep {d}"
+            for p, s in (("positive", V > 0), ("negative", V < 0))
+            for d, w in (("up", way == 1), ("down", way == -1))
+        ]
+        raise InputError(
+            f"The measurement has no point at {branch}",
+            got=f"{', '.join(there)}; sizes {size.min():g} to {size.max():g} V",
+            action="Choose another polarity, sweep or window",
+        )
+    return Points(size[chosen], sign * I[chosen], T[chosen], run[chosen])
+
+
+def _ways(size: Array, new: NDArray[np.bool_]) -> Array:
+    """1 where the size of the voltage rises from point to point within a sweep, -1 where it falls."""
+    way = np.ones(size.size)
+    starts = np.flatnonzero(new)
+    for start, stop in zip(starts, [*starts[1:], size.size], strict=True):
+        steps = np.sign(np.diff(size[start:stop]))
+        moving = np.flatnonzero(steps)
+        if not moving.size:
+            continue
+        # where the voltage rests, the sweep goes on as before; the turning point belongs to the way there
+        held = np.searchsorted(moving, np.arange(steps.size), side="right") - 1
+        way[start + 1 : stop] = steps[moving[np.maximum(held, 0)]]
+        way[start] = way[start + 1]
+    return way
