@@ -11,6 +11,7 @@ from ._console import out, told
 from .conduction import conduction
 from .db import db_app
 from .devices import device_app, devices
+from .neb import neb
 from .reproduce import reproduce_app
 from .simulate import fem_app, kmc_app
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 # in the order of the chain: from a barrier to a network
 app.add_typer(db_app, name="db")
 app.command("conduction")(conduction)
+app.command("neb")(neb)
 app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")

@@ -25,12 +25,12 @@ ROOT = Path(hd.__file__).resolve().parent
 LEVELS = ("physics", "kmc", "fem", "compact", "pipeline")
 # which modules may import a heavy library; everything else stays free of it
 FENCES = {
-    "ase": {"physics/crystals.py", "physics/networks.py", "physics/neb.py", "kmc/lattice.py"},
-    "chgnet": {"physics/neb.py"},
+    "ase": {"physics/crystals.py", "physics/networks.py", "physics/neb/*", "kmc/lattice.py"},
+    "chgnet": {"physics/neb/*"},
     "fipy": {"fem/*"},
     "matplotlib": {"pipeline/figures/*"},
     "numba": {"*/_*.py"},
-    "torch": {"physics/neb.py"},
+    "torch": {"physics/neb/*"},
 }
 
 
