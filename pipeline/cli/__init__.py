@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from ...physics.errors import HalidriftError
 from ._console import out, told
@@ -17,14 +19,25 @@ from .simulate import fem_app, kmc_app
 
 __all__ = ["app", "main"]
 
+# the chain, from a barrier to a network
+_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "reproduce", "version")
+
+
+class _InOrder(TyperGroup):
+    """Commands in the order of the chain, not of their registration."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: (*_ORDER, name).index(name))
+
+
 app = typer.Typer(
+    cls=_InOrder,
     name="halidrift",
     help="Halide-perovskite memristors, from migration barriers to classified spike trains.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-# in the order of the chain: from a barrier to a network
 app.add_typer(db_app, name="db")
 app.command("conduction")(conduction)
 app.command("neb")(neb)

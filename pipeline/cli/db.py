@@ -271,10 +271,9 @@ def _summary(rows: Database) -> str:
     ends = [side for row in rows for side in (row.low_eV, row.high_eV) if side is not None]
     papers = len({row.source for row in rows if row.independent})
     text = f"{len(rows)} {'value' if len(rows) == 1 else 'values'}, {min(ends):g} to {max(ends):g} eV"
-    text += f", {sum(row.independent for row in rows)} of them independent ({papers} {'paper' if papers == 1 else 'papers'})"
-    compiled, repeated = (
-        sum(flags) for flags in zip(*((r.compiled, r.repeats is not None) for r in rows), strict=True)
-    )
+    own = sum(row.independent for row in rows)
+    text += f", {own} of them independent ({papers} {'paper' if papers == 1 else 'papers'})"
+    compiled, repeated = sum(row.compiled for row in rows), sum(row.repeats is not None for row in rows)
     if compiled:
         text += f"; {compiled} of them compiled from several papers"
     if repeated:
