@@ -17,6 +17,8 @@ key of ``[[barrier]]``  meaning
                         bound (``lower = 1.20`` is "> 1.20")
 ``unit``                as printed: ``eV`` or ``kJ/mol``
 ``approximate``         optional, ``true`` where "about", "around" or "~" is printed
+``computed``            optional, ``true`` for a number that `halidrift neb` made with the calculator of
+                        `source`: published nowhere else
 ``repeats``             optional, id of a row of which this one is probably a second reading: same calculation or
                         measurement, quoted by another paper
 ``compiled``            optional, ``true`` for a range that a review gathered from several papers (`refs`), some
@@ -79,7 +81,7 @@ _REQUIRED_TEXT = ("id", "material", "species", "quantity", "unit", "method", "lo
 _OPTIONAL_TEXT = ("phase", "direction", "light", "sample", "spacer", "condition", "n", "via", "repeats", "note")
 _LIGHT = ("dark", "light")
 _NUMBERS = ("value", "low", "high", "lower", "upper")
-_FLAGS = ("approximate", "compiled")
+_FLAGS = ("approximate", "compiled", "computed")
 _ROW_KEYS = (*_REQUIRED_TEXT, *_NUMBERS, *_FLAGS, "charge", *_OPTIONAL_TEXT, "refs")
 _FILE_KEYS = ("schema", "source", "title", "barrier")
 
@@ -114,7 +116,7 @@ class Barrier:
         Further bib keys.
     repeats : str or None
         Id of the row of which this is probably a second reading.
-    approximate, compiled : bool
+    approximate, compiled, computed : bool
         See the table at the top of the module.
     file : str
         Path of the data file.
@@ -144,6 +146,7 @@ class Barrier:
     note: str | None = None
     approximate: bool = False
     compiled: bool = False
+    computed: bool = False
     repeats: str | None = None
     file: str = ""
 
@@ -159,8 +162,8 @@ class Barrier:
 
     @property
     def independent(self) -> bool:
-        """Whether the row is evidence of its own: neither compiled from other papers nor a second reading."""
-        return not self.compiled and self.repeats is None
+        """Whether the row is published evidence of its own: not compiled, not computed here, no second reading."""
+        return not (self.compiled or self.computed) and self.repeats is None
 
     @property
     def value_eV(self) -> float:
@@ -191,6 +194,21 @@ class Barrier:
         light = {"light": "under light", "dark": "in the dark", None: None}[self.light]
         parts = (layers, self.spacer, self.phase, self.direction, light, self.sample, self.condition)
         return ", ".join(part for part in parts if part)
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Both ends in eV with the digits as printed; "" on the open side of a bound; three decimals for kJ/mol."""
+        if self.unit != "eV":
+            low, high = ("" if side is None else f"{side:.3f}" for side in (self.low_eV, self.high_eV))
+            return low, high
+        number = self.value.removeprefix("~ ")
+        if self.is_bound:
+            number = number[2:]
+            return ("", number) if self.low_eV is None else (number, "")
+        if not self.is_range:
+            return number, number
+        split = re.fullmatch(r"(-?[0-9.eE+]+(?:[eE]-[0-9]+)?)-(-?.+)", number)
+        return (split[1], split[2]) if split else (str(self.low_eV), str(self.high_eV))
 
     @property
     def printed(self) -> str:
@@ -287,8 +305,8 @@ def read(file: Path, known: frozenset[str]) -> Iterator[Barrier | DataError]:
     """
     try:
         # Decimal keeps the digits as printed: 0.160 eV is a statement about precision that 0.16 is not
-        table = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         yield DataError("not a TOML file", file=file, key="(whole file)", got=str(error), action="correct the syntax")
         return
     except OSError as error:
@@ -346,6 +364,13 @@ def _read_row(entry: dict[str, Any], source: str, known: frozenset[str], file: P
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", text["id"]):
         raise fault("id is not plain", "id", "lower-case letters, digits, and _ . - after the first")
+    if not re.fullmatch(r"[A-Za-z]+(_[A-Za-z]+)?", text["species"]):
+        raise fault(
+            "species is not a defect",
+            "species",
+            "V_Br, Ag_i, I: an element, V for a vacancy or a molecule, after _ the site",
+            "give the charge as charge = 1, not in the name",
+        )
     if text["quantity"] not in _BOUNDS_EV:
         raise fault("unknown quantity", "quantity", " or ".join(_BOUNDS_EV))
     if text["unit"] not in _EV_PER_UNIT:
@@ -380,6 +405,7 @@ def _read_row(entry: dict[str, Any], source: str, known: frozenset[str], file: P
         file=str(file),
         approximate=flags["approximate"],
         compiled=flags["compiled"],
+        computed=flags["computed"],
         **text,
     )
 
@@ -402,9 +428,13 @@ def _numbers(
     energy: dict[str, float] = {}
     for key in given:
         number = entry[key]
-        if isinstance(number, bool) or not isinstance(number, (int, Decimal)) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, (int, Decimal)) or not _is_finite(number):
             raise DataError(
-                "not a finite number", file=file, key=f"{where}.{key}", got=number, allowed="a finite number, unquoted"
+                "not a finite number",
+                file=file,
+                key=f"{where}.{key}",
+                got=str(number)[:40],
+                allowed="a finite number, unquoted",
             )
         energy[key] = float(number) * _EV_PER_UNIT[unit]
         inside = least <= energy[key] <= most if quantity == "formation_energy" else least < energy[key] < most
@@ -433,6 +463,13 @@ def _numbers(
             action="swap them, or write value if the two are equal",
         )
     return energy["low"], energy["high"], f"{entry['low']}-{entry['high']}"
+
+
+def _is_finite(number: int | Decimal) -> bool:
+    try:
+        return math.isfinite(float(number))
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _text(table: dict[str, Any], key: str, file: Path, where: str) -> str:

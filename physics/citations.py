@@ -154,7 +154,12 @@ def bibliography(*data_dirs: str | os.PathLike[str]) -> dict[str, Reference]:
 
 def _read_bib(file: Path) -> Iterator[Reference]:
     """Yield the entries of a file in the restricted BibTeX of `references.bib`."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            "not UTF-8", file=file, key="(whole file)", got=str(error), action="save it as UTF-8"
+        ) from error
     number = 0
     while number < len(lines):
         line = lines[number].strip()

@@ -115,6 +115,20 @@ def _repeat(repeat: Sequence[int]) -> tuple[int, int, int]:
     return int(numbers[0]), int(numbers[1]), int(numbers[2])
 
 
+def _check_apart(atoms: Atoms) -> None:
+    """Refuse a cell whose atoms overlap: a length in the wrong unit, or a spacing too small for the spacer."""
+    from ase.neighborlist import neighbor_list
+
+    close = neighbor_list("d", atoms, CLOSEST_ANGSTROM)
+    if close.size:
+        raise InputError(
+            "Atoms overlap in this cell",
+            got=f"{close.min():.3f} angstrom apart",
+            allowed=f">= {CLOSEST_ANGSTROM} angstrom",
+            action="Lengths are in angstrom; check the lattice and the layer spacing",
+        )
+
+
 def _unit(vector: ArrayLike, what: str) -> Floats:
     array = np.asarray(vector, dtype=float)
     if array.shape != (3,) or not np.isfinite(array).all() or not np.linalg.norm(array) > 0:
@@ -208,6 +222,7 @@ def perovskite(
             crystal_cell += _cation(entry["A"], centre, axis)
     elif cation_axis is not None:
         raise InputError("cation_axis is for organic cations", got=material, action="Leave it out")
+    _check_apart(crystal_cell)
     crystal_cell = crystal_cell.repeat(n)
     crystal_cell.info.update(
         {
@@ -479,6 +494,7 @@ def ruddlesden_popper(
         crystal.set_cell([a, a, height])
         crystal.pbc = (True, True, False)
         crystal.positions[:, 2] += 0.5 * height - 0.5 * (crystal.positions[:, 2].min() + crystal.positions[:, 2].max())
+    _check_apart(crystal)
     crystal = crystal.repeat(count)
     crystal.info.update(
         {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .barriers import Barrier, draw, read
+from .barriers import _FLAGS, Barrier, draw, read
 from .citations import bibliography, data_directories
 from .errors import AmbiguityError, DataError, InputError
 from .tables import table
@@ -121,8 +121,9 @@ class Database:
                         faults.append(_taken(row, index, rows[row.id]))
                     else:
                         rows[row.id] = row
-        faults += [_unknown(row) for row in rows.values() if row.repeats is not None and row.repeats not in rows]
-        return cls(tuple(rows.values())), tuple(faults)
+        wrong = {row.id: _no_first(row) for row in rows.values() if not _names_a_first(row, rows)}
+        good = tuple(row for row in rows.values() if row.id not in wrong)
+        return cls(good), (*faults, *wrong.values())
 
     def select(self, **criteria: object) -> Database:
         """Keep the rows whose fields equal all given values.
@@ -132,7 +133,7 @@ class Database:
         **criteria
             Any of `id`, `material`, `species`, `quantity`, `method`, `source`, `via`, `n`, `charge`, `phase`,
             `direction`, `light`, `sample`, `spacer`, `condition`, `note`, `unit`, `locator`, `is_range`,
-            `is_bound`, `approximate`, `compiled`, `repeats`, `independent`, and `conditions`, the line that
+            `is_bound`, `approximate`, `compiled`, `computed`, `repeats`, `independent`, and `conditions`, the line that
             joins all conditions. ``via=None`` keeps rows read in the source itself. In text, ``*`` stands for anything:
             ``material="(PEA)2*"``, ``conditions="*Sn vacancy*"``.
 
@@ -215,7 +216,7 @@ class Database:
         InputError
             If it mixes migration barriers with formation energies.
         """
-        self._check_comparable("a range")
+        self.check_comparable("a range")
         return (
             min(-math.inf if row.low_eV is None else row.low_eV for row in self.barriers),
             max(math.inf if row.high_eV is None else row.high_eV for row in self.barriers),
@@ -248,7 +249,7 @@ class Database:
         instance with ``independent=True``, which leaves out ranges that a review gathered and second readings.
         Rows of different methods may not share a scale (device resistance against halide exchange).
         """
-        self._check_comparable("an ensemble")
+        self.check_comparable("an ensemble")
         return draw(self.barriers, n, rng)
 
     @property
@@ -320,11 +321,11 @@ class Database:
         # a charge that is not known has no number, so NetCDF takes it as NaN
         charges = [math.nan if row.charge is None else float(row.charge) for row in self.barriers]
         table["charge"] = ("id", np.array(charges), {"units": "1", "long_name": "charge number of the defect"})
-        for name in ("approximate", "compiled"):
+        for name in _FLAGS:
             flags = np.array([getattr(row, name) for row in self.barriers], dtype=np.int8)
             table[name] = ("id", flags, {"units": "1", "flag_values": [0, 1], "flag_meanings": "no yes"})
         for name in (f.name for f in fields(Barrier)):
-            if name not in ("id", "low_eV", "high_eV", "charge", "approximate", "compiled", "file"):
+            if name not in ("id", "low_eV", "high_eV", "charge", *_FLAGS, "file"):
                 entries = [getattr(row, name) for row in self.barriers]
                 texts = ["; ".join(entry) if isinstance(entry, tuple) else entry or "" for entry in entries]
                 table[name] = ("id", np.array(texts, dtype=str))
@@ -339,7 +340,8 @@ class Database:
     def __repr__(self) -> str:
         return f"<Database: {len(self)} barriers, {len(self.materials)} materials, {len(self.species)} species>"
 
-    def _check_comparable(self, what: str) -> None:
+    def check_comparable(self, what: str) -> None:
+        """Raise unless the rows are there and of one quantity; `what` would be made of them."""
         if not self.barriers:
             self.one()  # raises, and says what there is instead
         quantities = sorted({row.quantity for row in self.barriers})
@@ -387,9 +389,20 @@ def _check_field(name: str) -> None:
         )
 
 
-def _unknown(row: Barrier) -> DataError:
+def _names_a_first(row: Barrier, rows: dict[str, Barrier]) -> bool:
+    if row.repeats is None:
+        return True
+    first = rows.get(row.repeats)
+    return first is not None and first.repeats is None and first.quantity == row.quantity
+
+
+def _no_first(row: Barrier) -> DataError:
     return DataError(
-        "repeats names no row", file=row.file, key=f"{row.id}.repeats", got=row.repeats, allowed="the id of another row"
+        "repeats names no first reading",
+        file=row.file,
+        key=f"{row.id}.repeats",
+        got=row.repeats,
+        allowed="the id of another row of the same quantity that repeats none itself",
     )
 
 
@@ -407,7 +420,7 @@ def _taken(row: Barrier, index: int, first: Barrier) -> DataError:
 _SELECTABLE = (
     *("id", "material", "species", "quantity", "method", "source", "via", "n", "charge", "phase", "direction"),
     *("light", "sample", "spacer", "condition", "conditions", "note", "unit", "locator", "is_range", "is_bound"),
-    *("approximate", "compiled", "repeats", "independent"),
+    *("approximate", "compiled", "computed", "repeats", "independent"),
 )
 
 

@@ -26,7 +26,8 @@ __all__ = [
 Number = float | NDArray[np.float64]
 
 
-def _checked(value: ArrayLike, name: str, unit: str, *, low: float = 0.0, strict: bool = True) -> Number:
+def checked(value: ArrayLike, name: str, unit: str, *, low: float = 0.0, strict: bool = True) -> Number:
+    """Return a number or an array of them; InputError if one is not finite or not above `low`."""
     array = np.asarray(value, dtype=float)
     bad = ~np.isfinite(array) | ((array <= low) if strict else (array < low))
     if bad.any():
@@ -90,10 +91,15 @@ def hop_rate(
     >>> f"{hop_rate(0.58, 300.0):.1f}"
     '180.5'
     """
-    E_a, T = _checked(barrier_eV, "barrier_eV", "eV"), _checked(temperature_K, "temperature_K", "K")
-    nu = _checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz")
-    a = _checked(hop_length_m, "hop_length_m", "m", strict=False)
-    lowering = formulas.field_lowering(charge, np.asarray(field_V_m, dtype=float), a)
+    E_a, T = checked(barrier_eV, "barrier_eV", "eV"), checked(temperature_K, "temperature_K", "K")
+    nu = checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz")
+    a = checked(hop_length_m, "hop_length_m", "m", strict=False)
+    field = _field(field_V_m)
+    if np.any(field != 0.0) and not np.any(a):
+        raise InputError(
+            "a field without a hop length has no effect", got="hop_length_m 0 m", action="give hop_length_m"
+        )
+    lowering = formulas.field_lowering(_signed(charge), field, a)
     if np.any(np.asarray(E_a) - lowering <= 0):
         raise ValidityError(
             "The field removes the hop barrier",
@@ -142,8 +148,8 @@ def hop_rates(
     >>> f"{forward / backward:.4f} = exp(-0.1 eV / kT)"
     '0.0209 = exp(-0.1 eV / kT)'
     """
-    E_0, T = _checked(barrier_eV, "barrier_eV", "eV"), _checked(temperature_K, "temperature_K", "K")
-    nu = _checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz")
+    E_0, T = checked(barrier_eV, "barrier_eV", "eV"), checked(temperature_K, "temperature_K", "K")
+    nu = checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz")
     dE = np.asarray(energy_change_eV, dtype=float)
     if not np.isfinite(dE).all():
         raise InputError("energy_change_eV is not finite", got=energy_change_eV, allowed="finite numbers, eV")
@@ -184,8 +190,8 @@ def drift_velocity(
     '0.0205'
     """
     rate = hop_rate(barrier_eV, temperature_K, attempt_frequency_Hz)
-    a, field = _checked(hop_length_m, "hop_length_m", "m"), np.asarray(field_V_m, dtype=float)
-    if np.any(np.abs(formulas.field_lowering(charge, field, a)) >= barrier_eV):
+    a, field = checked(hop_length_m, "hop_length_m", "m"), _field(field_V_m)
+    if np.any(np.abs(formulas.field_lowering(_signed(charge), field, a)) >= barrier_eV):
         raise ValidityError("The field removes the hop barrier", got=f"{np.abs(field).max():g} V/m")
     velocity = formulas.mott_gurney_velocity(rate, a, charge, field, temperature_K)
     return float(velocity) if np.ndim(velocity) == 0 else velocity
@@ -198,7 +204,7 @@ def diffusion_coefficient(
     attempt_frequency_Hz: float = 1e12,
     neighbours: int = 6,
 ) -> Number:
-    r"""Tracer diffusion coefficient of uncorrelated hops on a network with equal neighbours.
+    r"""Diffusion coefficient of a defect that hops on a network with equal neighbours.
 
     .. math:: D = \frac{Z}{6} a^2 \nu_0 e^{-E_a / k_B T}
 
@@ -217,8 +223,8 @@ def diffusion_coefficient(
     >>> f"{diffusion_coefficient(0.27, 300.0, 0.587e-9):.2e}"
     '1.00e-11'
     """
-    a = _checked(hop_length_m, "hop_length_m", "m")
-    if int(neighbours) != neighbours or neighbours < 1:
+    a = checked(hop_length_m, "hop_length_m", "m")
+    if not np.isfinite(neighbours) or int(neighbours) != neighbours or neighbours < 1:
         raise InputError("neighbours must be a whole number", got=neighbours, allowed=">= 1")
     return formulas.diffusion_coefficient(hop_rate(barrier_eV, temperature_K, attempt_frequency_Hz), a, int(neighbours))
 
@@ -254,7 +260,7 @@ def mobility(diffusivity_m2_s: ArrayLike, temperature_K: ArrayLike, charge: int 
     >>> f"{mobility(1e-11, 300.0):.3g}"
     '3.87e-10'
     """
-    D, T = _checked(diffusivity_m2_s, "diffusivity_m2_s", "m^2/s"), _checked(temperature_K, "temperature_K", "K")
+    D, T = checked(diffusivity_m2_s, "diffusivity_m2_s", "m^2/s"), checked(temperature_K, "temperature_K", "K")
     return formulas.einstein_mobility(D, _charge(charge), T)
 
 
@@ -292,7 +298,7 @@ def conductivity(
     >>> f"{conductivity(1e24, 1e-12, 300.0):.3g}"
     '6.2e-06'
     """
-    density, z = _checked(density_m3, "density_m3", "1/m^3"), _charge(charge)
+    density, z = checked(density_m3, "density_m3", "1/m^3"), _charge(charge)
     return formulas.ionic_conductivity(density, z, mobility(diffusivity_m2_s, temperature_K, z))
 
 
@@ -321,8 +327,8 @@ def relaxation_time(relative_permittivity: ArrayLike, conductivity_S_m: ArrayLik
     >>> f"{relaxation_time(24.0, 1e-6):.3g}"
     '0.000213'
     """
-    eps = _checked(relative_permittivity, "relative_permittivity", "")
-    return formulas.relaxation_time(eps, _checked(conductivity_S_m, "conductivity_S_m", "S/m"))
+    eps = checked(relative_permittivity, "relative_permittivity", "")
+    return formulas.relaxation_time(eps, checked(conductivity_S_m, "conductivity_S_m", "S/m"))
 
 
 def transit_time(thickness_m: ArrayLike, mobility_m2_Vs: ArrayLike, voltage_V: ArrayLike) -> Number:
@@ -350,14 +356,27 @@ def transit_time(thickness_m: ArrayLike, mobility_m2_Vs: ArrayLike, voltage_V: A
     >>> f"{transit_time(20e-9, 3.87e-10, 1.0):.3g}"
     '1.03e-06'
     """
-    length, mu = _checked(thickness_m, "thickness_m", "m"), _checked(mobility_m2_Vs, "mobility_m2_Vs", "m^2/(V s)")
-    return formulas.transit_time(length, mu, _checked(voltage_V, "voltage_V", "V"))
+    length, mu = checked(thickness_m, "thickness_m", "m"), checked(mobility_m2_Vs, "mobility_m2_Vs", "m^2/(V s)")
+    return formulas.transit_time(length, mu, checked(voltage_V, "voltage_V", "V"))
+
+
+def _signed(charge: int) -> int:
+    if isinstance(charge, bool) or not np.isfinite(charge) or int(charge) != charge:
+        raise InputError("charge must be a whole number", got=charge, allowed="such as 1, 0 or -2")
+    return int(charge)
 
 
 def _charge(charge: int) -> int:
-    if isinstance(charge, bool) or int(charge) != charge or charge == 0:
+    if _signed(charge) == 0:
         raise InputError("charge must be a whole number, not zero", got=charge, allowed="such as 1 or -2")
     return abs(int(charge))
+
+
+def _field(field_V_m: ArrayLike) -> NDArray[np.float64]:
+    field = np.asarray(field_V_m, dtype=float)
+    if not np.isfinite(field).all():
+        raise InputError("field_V_m is not finite", got=field_V_m, allowed="finite numbers, V/m")
+    return field
 
 
 def debye_length(relative_permittivity: float, temperature_K: float, density_m3: ArrayLike, charge: int = 1) -> Number:
@@ -375,8 +394,8 @@ def debye_length(relative_permittivity: float, temperature_K: float, density_m3:
     >>> f"{debye_length(24.0, 300.0, 1e23) * 1e9:.2f} nm"
     '18.52 nm'
     """
-    eps = _checked(relative_permittivity, "relative_permittivity", "")
-    T, density = _checked(temperature_K, "temperature_K", "K"), _checked(density_m3, "density_m3", "1/m^3")
+    eps = checked(relative_permittivity, "relative_permittivity", "")
+    T, density = checked(temperature_K, "temperature_K", "K"), checked(density_m3, "density_m3", "1/m^3")
     return formulas.debye_length(eps, T, density, _charge(charge))
 
 
@@ -389,10 +408,10 @@ def charging_time(
 ) -> Number:
     """Time to charge the double layers of a film between blocking contacts, lambda L / 2 D, s.
 
-    Valid for a Debye length far below the thickness and a small voltage.
+    For ions of charge number 1 or -1. Valid for a Debye length far below the thickness and a small voltage.
     """
-    length = _checked(thickness_m, "thickness_m", "m")
-    D = _checked(diffusivity_m2_s, "diffusivity_m2_s", "m^2/s")
+    length = checked(thickness_m, "thickness_m", "m")
+    D = checked(diffusivity_m2_s, "diffusivity_m2_s", "m^2/s")
     screening = debye_length(relative_permittivity, temperature_K, density_m3)
     if np.any(np.asarray(screening) > 0.1 * length):
         raise ValidityError(
@@ -429,8 +448,8 @@ def retention_time(barrier_eV: ArrayLike, temperature_K: ArrayLike, attempt_freq
     >>> f"{retention_time(1.0, 300.0, 1e13):.0f}"
     '6299'
     """
-    E_a, T = _checked(barrier_eV, "barrier_eV", "eV"), _checked(temperature_K, "temperature_K", "K")
-    return formulas.retention_time(E_a, T, _checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz"))
+    E_a, T = checked(barrier_eV, "barrier_eV", "eV"), checked(temperature_K, "temperature_K", "K")
+    return formulas.retention_time(E_a, T, checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz"))
 
 
 def tunnel_decay(barrier_eV: ArrayLike, mass_ratio: float = 1.0) -> Number:
@@ -447,4 +466,4 @@ def tunnel_decay(barrier_eV: ArrayLike, mass_ratio: float = 1.0) -> Number:
     >>> f"{tunnel_decay(1.0) * 1e-10:.3f} per angstrom"
     '1.025 per angstrom'
     """
-    return formulas.tunnel_decay(_checked(barrier_eV, "barrier_eV", "eV"), _checked(mass_ratio, "mass_ratio", ""))
+    return formulas.tunnel_decay(checked(barrier_eV, "barrier_eV", "eV"), checked(mass_ratio, "mass_ratio", ""))

@@ -54,6 +54,7 @@ SHELL_GAP = 1.08
 BOND_SPREAD = 1.25
 
 MOST_SITES = 200_000
+MOST_NEIGHBOURS = 200
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -353,6 +354,18 @@ def _groups(descriptions: list[list[Floats]], tolerance: float) -> Whole:
     return labels
 
 
+def _check_reach(cutoff: float, sites: int, cell: Floats) -> None:
+    """Refuse a cutoff that reaches so many sites that it is a slip of the unit."""
+    reached = 4.0 / 3.0 * np.pi * cutoff**3 * sites / abs(np.linalg.det(cell))
+    if reached > MOST_NEIGHBOURS:
+        raise InputError(
+            "The cutoff reaches too many sites",
+            got=f"{cutoff:.3g} m, about {reached:.3g} sites",
+            allowed=f"at most {MOST_NEIGHBOURS} neighbours",
+            action="Hops go to the nearest shells; check the unit",
+        )
+
+
 def _neighbours(positions: Floats, cell: Floats, pbc: Sequence[bool], cutoff: float) -> tuple[Whole, Whole, Whole]:
     from ase.neighborlist import primitive_neighbor_list
 
@@ -437,6 +450,7 @@ def from_sites(
         raise InputError("Positions must be finite and the cell must have a volume", got=cell.tolist())
     cutoff, tolerance = _positive(cutoff_m, "cutoff_m"), _positive(tolerance_m, "tolerance_m")
     periodic = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
+    _check_reach(cutoff, len(positions), cell)
     first, second, image = _neighbours(positions, cell, periodic, cutoff)
     around = _Surroundings(
         positions, np.zeros(len(positions), dtype=np.int64), cell, periodic, ENVIRONMENT_REACH * cutoff
@@ -518,6 +532,7 @@ def from_atoms(
             cutoff = _first_shell(positions, cell, pbc)
         else:
             cutoff = _positive(cutoff_angstrom, "cutoff_angstrom", "angstrom") * ANGSTROM_M
+        _check_reach(cutoff, len(positions), cell)
         first, second, image = _neighbours(positions, cell, pbc, cutoff)
     title = name if name is not None else f"{symbol} in {atoms.get_chemical_formula('metal', empirical=True)}"
     if len(first) == 0:

@@ -31,7 +31,7 @@ def table(barriers: Iterable[Barrier], format: str) -> str:
     Returns
     -------
     str
-        Energies in eV with the digits that double precision needs; columns as in `COLUMNS`. `condition` joins
+        Energies in eV with the digits as printed (in JSON as numbers); columns as in `COLUMNS`. `condition` joins
         all conditions of the row, its charge, and what must not get lost: "approximate", "compiled from several
         papers", "repeats ID", a printed unit other than eV. `source` names the paper, and after "via" where the
         number was read.
@@ -51,14 +51,19 @@ def _cells(row: Barrier) -> dict[str, str | float | None]:
         "material": row.material,
         "species": row.species,
         "quantity": row.quantity,
-        "low_eV": row.low_eV,
-        "high_eV": row.high_eV,
+        "low_eV": row.sides[0],
+        "high_eV": row.sides[1],
         "method": row.method,
         "condition": _condition(row) or None,
-        "source": f"{row.source} via {row.via}" if row.via else row.source,
+        "source": _source(row),
         "locator": row.locator,
-        "note": row.note,
+        "note": f"{row.note} [{row.id}]" if row.note else f"[{row.id}]",
     }
+
+
+def _source(row: Barrier) -> str:
+    text = f"{row.source} via {row.via}" if row.via else row.source
+    return f"{text} (also {', '.join(row.refs)})" if row.refs else text
 
 
 def _condition(row: Barrier) -> str:
@@ -68,6 +73,7 @@ def _condition(row: Barrier) -> str:
         "" if row.charge is None else f"charge {row.charge:+d}" if row.charge else "charge 0",
         "approximate" if row.approximate else "",
         "compiled from several papers" if row.compiled else "",
+        "computed, not published" if row.computed else "",
         f"repeats {row.repeats}" if row.repeats else "",
         f"printed as {row.printed}" if row.unit != "eV" else "",
     )
@@ -84,7 +90,8 @@ def _csv(rows: list[Barrier]) -> str:
 
 
 def _json(rows: list[Barrier]) -> str:
-    return json.dumps([_cells(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
+    numbers = [_cells(row) | {"low_eV": row.low_eV, "high_eV": row.high_eV} for row in rows]
+    return json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
 
 
 # the letters that LaTeX reads as commands, and the signs in our data that an 8-bit font lacks
@@ -126,7 +133,7 @@ def _formula(text: str) -> str:
     """Set the digits of a chemical formula low; text that is no formula stays as it is."""
     if " " in text:
         return _escaped(text)
-    return re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"$_{\1}$", text.replace("[", "{[}").replace("]", "{]}"))
+    return re.sub(r"(?<=[A-Za-z)}])(\d+(?:\.\d+)?)", r"$_{\1}$", _escaped(text))
 
 
 def _defect(species: str, charge: int | None) -> str:
@@ -141,7 +148,7 @@ def _latex(rows: list[Barrier]) -> str:
     head = "material & species & quantity & low (eV) & high (eV) & method & condition & source & locator & note \\\\"
     widths = "lllll p{0.16\\linewidth} p{0.14\\linewidth} l p{0.12\\linewidth} p{0.2\\linewidth}"
     lines = [
-        "% packages: booktabs, longtable, pdflscape; set in landscape",
+        "% packages: booktabs, longtable, pdflscape; put it inside \\begin{landscape}\\footnotesize",
         f"\\begin{{longtable}}{{{widths}}}",
         "\\toprule",
         head,
@@ -150,16 +157,17 @@ def _latex(rows: list[Barrier]) -> str:
     ]
     for row in rows:
         source = f"\\cite{{{row.source}}}" + (f" via \\cite{{{row.via}}}" if row.via else "")
+        source += f" (also \\cite{{{','.join(row.refs)}}})" if row.refs else ""
         cells = (
             _formula(row.material),
             _defect(row.species, row.charge),
             _escaped(row.quantity.replace("_", " ")),
-            *("" if side is None else f"{side:.3g}" for side in (row.low_eV, row.high_eV)),
+            *(side.replace("-", "$-$") for side in row.sides),
             _escaped(row.method),
             _escaped(_condition(row)),
             source,
             _escaped(row.locator),
-            _escaped(row.note or ""),
+            _escaped(str(_cells(row)["note"])),
         )
         lines.append(" & ".join(cells) + " \\\\")
     return "\n".join([*lines, "\\bottomrule", "\\end{longtable}"]) + "\n"

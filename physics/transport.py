@@ -12,7 +12,7 @@ from scipy.sparse import csc_matrix, identity
 from scipy.sparse.linalg import splu
 
 from . import formulas, kinetics
-from .errors import InputError
+from .errors import InputError, ValidityError
 from .networks import SiteNetwork, components
 
 __all__ = [
@@ -109,7 +109,8 @@ def network_rates(
 
     Notes
     -----
-    Without a field the rates obey detailed balance by construction: both directions share one saddle.
+    Without a field the rates obey detailed balance by construction: both directions share one saddle. Where sites
+    differ by more than twice the barrier, the hop down has none and the hop up climbs the whole difference.
 
     Examples
     --------
@@ -118,23 +119,30 @@ def network_rates(
     >>> rates.shape, f"{rates[0]:.4g}"
     ((24,), '1.319e+06')
     """
-    barrier = _per(network, barriers_eV, network.classes, "barriers_eV")[network.hop_class]
+    barriers = _per(network, barriers_eV, network.classes, "barriers_eV")
+    if (barriers <= 0).any():
+        raise InputError("barriers_eV is out of range", got=f"{barriers.min():g} eV", allowed="> 0 eV")
+    barrier = barriers[network.hop_class]
     energy = _per(network, site_energies_eV, len(network.multiplicity), "site_energies_eV")[network.kind]
     field = np.asarray(field_V_m, dtype=float)
     if field.shape != (3,) or not np.isfinite(field).all():
         raise InputError("field_V_m must be a vector", got=field.shape, allowed="(3,)")
     rise = energy[network.target] - energy[network.source]
     balanced = np.array([formulas.balanced_barrier(b, dE) for b, dE in zip(barrier, rise, strict=True)])
-    length = np.linalg.norm(network.hop_m, axis=1)
-    along = (network.hop_m @ field) / length
-    rates = kinetics.hop_rate(
-        balanced,
-        temperature_K,
-        attempt_frequency_Hz,
-        field_V_m=along,
-        hop_length_m=length,
-        charge=charge,
-    )
+    if not np.isfinite(charge) or int(charge) != charge:
+        raise InputError("charge must be a whole number", got=charge, allowed="such as 1 or -2")
+    T = kinetics.checked(temperature_K, "temperature_K", "K")
+    nu = kinetics.checked(attempt_frequency_Hz, "attempt_frequency_Hz", "Hz")
+    # half the work of the field along the hop, see formulas.field_lowering
+    lowering = formulas.field_lowering(charge, 1.0, network.hop_m @ field)
+    if np.any((lowering != 0.0) & (balanced - lowering <= 0)):
+        raise ValidityError(
+            "The field removes the hop barrier",
+            got=f"{np.max(lowering):g} eV of lowering on {np.min(balanced):g} eV",
+            allowed="z q F a / 2 < barrier",
+            action="Lower the field: linear barrier lowering does not hold here",
+        )
+    rates = formulas.hop_rate(balanced, T, nu, lowering)
     return np.asarray(rates, dtype=float)
 
 

@@ -55,6 +55,8 @@ def _selected(
         name, equals, value = pair.partition("=")
         if not equals:
             raise InputError("--where is not field=value", got=pair, allowed='for instance --where "light=dark"')
+        if name.strip() in ("material", "species", "quantity", "source"):
+            raise InputError("--where on a field with an option of its own", got=pair, action=f"use --{name.strip()}")
         asked[name.strip()] = _read_value(name.strip(), value.strip())
     return Database.load(*data).select(**asked)
 
@@ -68,7 +70,7 @@ def _read_value(name: str, value: str) -> Any:
             return int(value)
         except ValueError:
             raise InputError("charge is not a whole number", got=value, allowed="such as 1, 0 or -2") from None
-    if name in ("is_range", "is_bound", "approximate", "compiled", "independent"):
+    if name in ("is_range", "is_bound", "approximate", "compiled", "computed", "independent"):
         if value.lower() not in ("true", "false"):
             raise InputError(f"{name} is neither true nor false", got=value, allowed="true, false")
         return value.lower() == "true"
@@ -110,8 +112,9 @@ def _charge(row: Barrier) -> str:
 
 def _how(row: Barrier) -> str:
     compiled = "compiled from several papers" if row.compiled else ""
+    computed = "computed with halidrift neb, not published" if row.computed else ""
     repeats = f"repeats {row.repeats}" if row.repeats else ""
-    return "; ".join(part for part in (row.method, row.conditions, compiled, repeats) if part)
+    return "; ".join(part for part in (row.method, row.conditions, compiled, computed, repeats) if part)
 
 
 def _filled(rows: Database) -> Database:
@@ -209,6 +212,7 @@ def db_compare(
     Example: halidrift db compare --material MAPbI3 --species V_I
     """
     rows = _filled(_selected(data, where, material, species, quantity, source))
+    rows.check_comparable("a comparison")
     console = page()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     low, high = _axis(rows)
@@ -220,7 +224,9 @@ def db_compare(
         table.add_column(column, overflow="fold")
     for row in sorted(rows, key=_middle):
         source_text = f"{_source_of(row)}, {row.locator}"
-        table.add_row(_energy(row) + _charge(row), _bar(row, low, high, width), source_text, escape(_how(row)))
+        table.add_row(
+            _energy(row) + _charge(row), escape(_bar(row, low, high, width)), escape(source_text), escape(_how(row))
+        )
     console.print(table)
     console.print(_summary(rows), soft_wrap=True, markup=False)
     if any(row.note for row in rows):
@@ -233,9 +239,10 @@ def db_compare(
     from ..figures import barriers as figures
     from ..figures import save
 
-    title = f"{species} in {material}: {len(rows)} published values"
+    made = sum(row.computed for row in rows)
+    title = f"{species} in {material}: {len(rows) - made} published values" + (f", {made} computed" if made else "")
     # a picture's name must hold no sign that a shell or a file system reads
-    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{material}-{species}-{quantity}").strip("_")
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{material}-{species}-{quantity}").strip("_-")
     file = save(figures.spread(list(rows), title), plot if plot is not None else Path(f"{name}.png"))
     console.print(f"Picture: {file}", soft_wrap=True, markup=False)
 
@@ -278,7 +285,7 @@ def _summary(rows: Database) -> str:
         text += f"; {compiled} of them compiled from several papers"
     if repeated:
         text += f"; {repeated} probably a second reading of another"
-    if len(single) > 1:
+    if len(single) > 1 and len({(row.material, row.species) for row in rows}) == 1:
         from statistics import median
 
         text += f"; median of the {len(single)} independent single values {median(single):g} eV"
@@ -307,7 +314,7 @@ def db_check(data: _Data = []) -> None:  # noqa: B006
         table.add_column(title)
         table.add_column("rows", justify="right")
         for value, count in database.counts(name).items():
-            table.add_row(value, str(count))
+            table.add_row(escape(value), str(count))
         console.print(table)
     console.print(
         f"{len(database)} rows in {files} files from {len(database.counts('source'))} papers; "

@@ -19,11 +19,14 @@ _WAYS = {
     "calculation": (COLOURS["blue"], "s"),
     "method not stated where it was read": (COLOURS["grey"], "D"),
     "compiled from several papers": (COLOURS["orange"], "v"),
+    "computed with halidrift neb, not published": (COLOURS["green"], "^"),
 }
 
 
 def _way(row: Barrier) -> str:
     method = row.method.lower()
+    if row.computed:
+        return "computed with halidrift neb, not published"
     if row.compiled:
         return "compiled from several papers"
     if method.startswith("not stated"):
@@ -44,7 +47,9 @@ def spread(barriers: Sequence[Barrier], title: str) -> Figure:
         What is compared.
     """
     rows = sorted(barriers, key=_middle, reverse=True)
-    labels = [_label(row) for row in rows]
+    # who is who, where the selection holds several hosts or defects
+    mixed = len({(row.material, row.species) for row in rows}) > 1
+    labels = [_label(row, f"{row.material} {row.species}, " if mixed else "") for row in rows]
     lines = sum(label.count("\n") + 1 for label in labels)
     figure, axes = panels(8.2, 1.5 + 0.17 * lines + 0.14 * len(rows))
     ax = axes[0, 0]
@@ -99,7 +104,7 @@ def spread(barriers: Sequence[Barrier], title: str) -> Figure:
         marks.append(Line2D([], [], color="#555555", linewidth=4.0, alpha=0.55, label="range as published"))
     if any(row.is_bound for row in rows):
         marks.append(Line2D([], [], color="#555555", marker="$\\rightarrow$", linestyle="none", label="bound"))
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
+    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 3))
     return figure
 
 
@@ -108,9 +113,9 @@ def _middle(row: Barrier) -> float:
     return sum(ends) / len(ends)
 
 
-def _label(row: Barrier) -> str:
+def _label(row: Barrier, host: str) -> str:
     via = f" via {row.via}" if row.via else ""
     charge = "" if row.charge is None else f", charge {row.charge:+d}" if row.charge else ", charge 0"
-    head = f"{row.source}{via}: {row.value} {row.unit}{charge}"
+    head = f"{host}{row.source}{via}: {row.value} {row.unit}{charge}"
     also = f"repeats {row.repeats}" if row.repeats else ""
     return "\n".join([head, *textwrap.wrap(", ".join(part for part in (row.conditions, also) if part), 58)])

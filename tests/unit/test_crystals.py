@@ -363,3 +363,15 @@ def test_doctests():
     result = doctest.testmod(importlib.import_module("halidrift.physics.crystals"))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: crystals.perovskite("CsPbBr3", lattice_angstrom=0.587),  # nm
+        lambda: crystals.ruddlesden_popper("CsPbBr3", "Cs", 1, layer_spacing_angstrom=6.0),
+    ],
+)
+def test_overlapping_atoms_are_refused(build):
+    with pytest.raises(InputError, match="overlap"):
+        build()

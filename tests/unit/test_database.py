@@ -435,5 +435,30 @@ def test_a_second_reading_names_the_first(write):
     assert not database.get("user-1").independent
     for row in DB.select(independent=False):
         assert row.compiled or DB.get(row.repeats).quantity == row.quantity, row.id
-    with pytest.raises(DataError, match=r"user-1\.repeats: repeats names no row"):
+    for wrong in ("user-1", "yantara2026-mapbi3-v_i-dfe"):  # itself, another quantity
+        with pytest.raises(DataError, match="no first reading"):
+            Database.load(write(ROW + f'repeats = "{wrong}"\n'))
+    with pytest.raises(DataError, match=r"user-1\.repeats: repeats names no first reading"):
         Database.load(write(ROW + 'repeats = "nobody"\n'))
+
+
+@pytest.mark.parametrize("species", ["V_Br^+", "V Br", "V_Br%x", "{V}"])
+def test_a_species_is_a_defect(write, species):
+    with pytest.raises(DataError, match="species is not a defect"):
+        Database.load(write(ROW.replace('"V_Br"', f'"{species}"')))
+
+
+def test_numbers_and_files_beyond_reason_are_faults_not_crashes(write):
+    with pytest.raises(DataError, match="not a finite number"):
+        Database.load(write(ROW.replace("0.30", "1" * 400)))
+    with pytest.raises(DataError, match="not a TOML file"):
+        Database.load(write(ROW + "note = " + "[" * 5000 + "]" * 5000))
+    folder = write(ROW)
+    (folder / "references.bib").write_bytes("% Müller\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        Database.load(folder)
+
+
+def test_what_was_computed_here_is_not_published_evidence(write):
+    row = Database.load(write(ROW + "computed = true\n")).get("user-1")
+    assert not row.independent

@@ -73,6 +73,14 @@ def test_transit_agrees_with_the_drift_velocity():
     assert kinetics.transit_time(L, kinetics.mobility(D, 300.0), V) == pytest.approx(slow, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "options", [{"field_V_m": np.nan, "hop_length_m": 1e-10}, {"field_V_m": 1e6}, {"charge": 0.5}, {"charge": np.nan}]
+)
+def test_a_field_or_charge_that_is_none_gives_no_rate(options):
+    with pytest.raises(InputError):
+        kinetics.hop_rate(0.3, 300.0, **options)
+
+
 @pytest.mark.parametrize("charge", [0, 1.5, True])
 def test_a_charge_number_is_whole_and_not_zero(charge):
     with pytest.raises(InputError, match="charge"):

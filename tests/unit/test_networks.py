@@ -284,7 +284,7 @@ def test_layers_diffuse_in_their_plane_only():
         (lambda: transport.network_rates(networks.halide(A), 0.3, 300.0, site_energies_eV=[0, 1]), "site_energies_eV"),
         (lambda: transport.diffusion_tensor(networks.halide(A), [1.0, 2.0]), "do not fit"),
         (lambda: transport.diffusion_tensor(networks.halide(A), 0.0), "positive"),
-        (lambda: transport.diffusion_coefficient(networks.halide(A), 0.0, 300.0), "barrier_eV"),
+        (lambda: transport.diffusion_coefficient(networks.halide(A), 0.0, 300.0), "barriers_eV"),
     ],
 )
 def test_refusals(call, message):
@@ -307,3 +307,23 @@ def test_doctests(module):
     result = doctest.testmod(importlib.import_module(f"halidrift.{module}"))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_sites_further_apart_than_the_barrier_keep_detailed_balance():
+    tilted = networks.from_atoms(perovskite("CsPbBr3", "orthorhombic"), "Br", through="Pb")
+    rates = transport.network_rates(tilted, 0.35, 300.0, site_energies_eV=[0.0, 0.8])
+    assert transport.is_balanced(tilted, rates)
+    rise = 0.8 * (tilted.kind[tilted.target] - tilted.kind[tilted.source])
+    # tolerance: rounding of exponents near 31
+    assert np.allclose(np.log(rates / rates[tilted.reverse]), -rise / (8.617333262e-5 * 300.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("charge", [np.nan, 0.5])
+def test_a_charge_that_is_none_gives_no_rates(charge):
+    with pytest.raises(InputError, match="charge"):
+        transport.network_rates(networks.halide(A), 0.35, 300.0, field_V_m=(1e6, 0, 0), charge=charge)
+
+
+def test_a_cutoff_in_the_wrong_unit_is_refused():
+    with pytest.raises(InputError, match="too many sites"):
+        networks.from_sites([[0, 0, 0]], np.eye(3) * 5e-10, 6.0)
