@@ -36,6 +36,30 @@ _COUNTS = {
     "network_iterations": _engine.ITERATIONS,
     "film_sweeps": _engine.SWEEPS,
 }
+# what this model reads from a device card
+_PARAMETERS = (
+    "anode_share",
+    "attempt_frequency_Hz",
+    "bond_energy_eV",
+    "cathode_share",
+    "channel_energy_eV",
+    "channel_radius_m",
+    "charge_transfer_barrier_eV",
+    "column_width_m",
+    "contact_conductance_S",
+    "dissolution_barrier_eV",
+    "hop_barrier_eV",
+    "lattice_constant_m",
+    "leakage_S",
+    "matrix_penalty_eV",
+    "metal_link_S",
+    "nucleus_radius_m",
+    "reduction_barrier_eV",
+    "series_resistance_ohm",
+    "thermal_resistance_K_W",
+    "tunnel_barrier_eV",
+    "tunnel_gap_m",
+)
 _MELTING_K = 1234.93  # silver, CRC Handbook: beyond it a lattice of atoms is not a model
 
 
@@ -98,11 +122,25 @@ class FilamentKMC:
     most_events: int = field(default=20_000_000, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.device, Device):
+            raise InputError("device must be a Device", got=str(self.device), action="Load it with Device.load(name)")
+        missing = [name for name in _PARAMETERS if name not in self.device.parameters]
+        if missing:
+            other = len(missing) > len(_PARAMETERS) // 2
+            raise InputError(
+                "This card is for another model" if other else "The card lacks a parameter of FilamentKMC",
+                got=f"{self.device.name} without the parameters {', '.join(missing)}",
+                allowed="a card of a filament, such as john2022-ogb",
+                action="`halidrift device show` lists what a card holds",
+            )
         if self.transport not in ("fast", "explicit"):
             raise InputError("Unknown transport", got=self.transport, allowed='"fast" or "explicit"')
         for name in ("temperature_K", "voltage_step_V", "field_tolerance_eV", "network_tolerance", "most_events"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise InputError(f"{name} must be positive", got=getattr(self, name), allowed="> 0")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+                raise InputError(f"{name} must be a number", got=str(value), allowed="> 0")
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be positive", got=value, allowed="> 0")
 
         if self.temperature_K >= _MELTING_K:
             raise ValidityError("Silver is molten", got=f"{self.temperature_K:g} K", allowed=f"< {_MELTING_K:.0f} K")
@@ -184,6 +222,10 @@ class FilamentKMC:
         ValidityError
             If the filament would melt.
         """
+        if not isinstance(waveform, Waveform):
+            raise InputError(
+                "simulate takes a Waveform", got=repr(waveform), action="Make one, as with Waveform.triangle"
+            )
         rng = generator(rng)
         seed = describe(rng)
         lattice, physics = self.column, self.kernel_parameters

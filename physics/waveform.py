@@ -392,6 +392,35 @@ class Waveform:
         """The same stimulus under one other compliance current, A."""
         return Waveform(self.time_s, self.voltage_V, np.array(compliance_A), self.samples_s, self.reads_s)
 
+    def repeat(self, count: int) -> Waveform:
+        """Play this waveform `count` times in a row, as ``self + self + ...`` does.
+
+        Parameters
+        ----------
+        count : int, >= 1
+
+        Returns
+        -------
+        Waveform
+
+        Examples
+        --------
+        >>> Waveform.triangle([2.0, -7.0], 10.0, 1e-3).repeat(5).duration_s
+        9.0
+        """
+        count = _whole(count, "count")
+        points = count * (self.times_s.size + 1)
+        if points > _MOST_SAMPLES:
+            raise InputError("The repetition asks for too many points", got=points, allowed=f"up to {_MOST_SAMPLES}")
+        whole, power = None, self
+        while True:  # by doubling: one sum for each binary digit
+            if count & 1:
+                whole = power if whole is None else power + whole
+            count >>= 1
+            if not count:
+                return whole  # type: ignore[return-value]
+            power = power + power
+
     def __add__(self, other: object) -> Waveform:
         """Play `other` after this one; its clock is shifted, and a voltage step gets a rise time of 1 us."""
         if not isinstance(other, Waveform):

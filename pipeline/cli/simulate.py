@@ -1,7 +1,10 @@
-"""`halidrift kmc` and `halidrift fem`: one sweep of a device, kept as a trace."""
+"""`halidrift kmc` and `halidrift fem`: a device under a protocol, kept as a trace, an ensemble or a series of them."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +12,7 @@ import typer
 
 from ...physics.errors import InputError
 from ._console import out as stdout
+from ._console import told
 
 if TYPE_CHECKING:
     from ...physics.waveform import Waveform
@@ -17,72 +21,279 @@ kmc_app = typer.Typer(help="Kinetic Monte Carlo of the filament.", no_args_is_he
 fem_app = typer.Typer(help="Continuum model of the filament.", no_args_is_help=True)
 
 _Device = Annotated[str, typer.Argument(help="Name or path of a device card.")]
-_Peaks = Annotated[list[float], typer.Option("--peak", help="Turning voltage of the sweep, V; may be repeated.")]
-_Rate = Annotated[float, typer.Option("--rate", help="Sweep rate, V/s.")]
-_Compliance = Annotated[float, typer.Option("--compliance", help="Compliance current, A.")]
+_Waveform = Annotated[
+    str | None,
+    typer.Option(
+        "--waveform",
+        help="Protocol, as 'pulses amplitude=1V width=20ms period=40ms count=10 compliance=1uA + hold voltage=0.1V "
+        "duration=100s' (triangle, pulses, spikes, hold; + joins, 5x repeats, brackets group), or a CSV file with "
+        "columns time_s, voltage_V and compliance_A.",
+    ),
+]
+_Vary = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vary",
+        help="Series, as compliance=1uA,10uA,100uA: one run for each value of an argument of the protocol, or of "
+        "temperature or electrode; may be repeated for every combination. --out and --store are folders then.",
+    ),
+]
+_Peaks = Annotated[
+    list[str] | None, typer.Option("--peak", help="Turning voltage of a sweep, V; may be repeated (2 if not given).")
+]
+_Rate = Annotated[str | None, typer.Option("--rate", help="Rate of the sweep, V/s (1 if not given).")]
+_Compliance = Annotated[str | None, typer.Option("--compliance", help="Compliance current of the sweep, A.")]
 _Temperature = Annotated[float, typer.Option("--temperature", help="Temperature, K.")]
-_Trace = Annotated[Path, typer.Option("--out", help="NetCDF file of the trace.")]
+_Electrode = Annotated[
+    str | None, typer.Option("--electrode", help="Metal of the active electrode, if not that of the card.")
+]
 
 
-def _sweep(peaks: list[float], rate: float, compliance: float) -> Waveform:
-    from ...physics.waveform import Waveform
+@dataclass(frozen=True)
+class _Member:
+    """One run of a series."""
 
-    return Waveform.triangle(peaks, rate, compliance)
+    label: str
+    waveform: Waveform
+    temperature_K: float
+    electrode: str | None
+    out: Path | None
+    store: Path | None
 
 
-def _keep(trace: Any, out: Path) -> None:
-    from ...physics import trace as traces
+@dataclass
+class _Finished:
+    """What an interrupted command can say."""
 
-    traces.write(trace, out)
-    G = trace["conductance"]
+    members: list[str] = field(default_factory=list)
+    replicas: int = 0
+
+
+def _protocol(
+    waveform: str | None, peaks: list[str] | None, rate: str | None, compliance: str | None, otherwise: str
+) -> str:
+    """The protocol as text; the options of a sweep are a short form of one."""
+    from ...physics.protocols import quantity
+
+    sweep = {"--peak": peaks, "--rate": rate, "--compliance": compliance}
+    if waveform is None:
+        volts = ",".join(f"{quantity(p, 'V', name='--peak', bare=True)!r}V" for p in peaks or ["2"])
+        slope = quantity(rate or "1", "V/s", name="--rate", bare=True)
+        limit = quantity(compliance or otherwise, "A", name="--compliance", bare=True)
+        return f"triangle peaks={volts} rate={slope!r}V/s compliance={limit!r}{'A' if limit < float('inf') else ''}"
+    for option, value in sweep.items():
+        if value:
+            name = {"--peak": "peaks"}.get(option, option[2:])
+            raise InputError(
+                f"{option} does not go with --waveform", got=waveform, action=f"Write {name}=... into the protocol"
+            )
+    return waveform
+
+
+def _members(
+    protocol: str,
+    vary: list[str] | None,
+    temperature_K: float,
+    electrode: str | None,
+    out: Path | None,
+    store: Path | None,
+) -> list[_Member]:
+    """Every run of the series, each with its waveform and its files; bad input ends here, before any work."""
+    from ...physics.protocols import Protocol, quantity, variation
+
+    whole = Protocol.parse(protocol)
+    axes = [variation(text) for text in vary or ()]
+    names = [name for name, _ in axes]
+    if len(set(names)) < len(names):
+        raise InputError("--vary names an argument twice", got=", ".join(names), action="Give all its values at once")
+    members = []
+    for values in itertools.product(*(values for _, values in axes)):
+        played, kelvin, metal = whole, temperature_K, electrode
+        for name, value in zip(names, values, strict=True):
+            if name == "temperature":
+                kelvin = quantity(value, "K", name="temperature")
+            elif name == "electrode":
+                metal = value
+            else:
+                (played,) = played.vary(name, [value])
+        label = ",".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+        file = label.replace("/", "_").replace(" ", "")
+        place = (
+            (out / f"{file}.nc" if out else None, store / f"{file}.zarr" if store else None) if axes else (out, store)
+        )
+        members.append(_Member(label, played.waveform(), kelvin, metal, *place))
+    _check_targets(out, store, bool(axes))
+    return members
+
+
+def _check_targets(out: Path | None, store: Path | None, series: bool) -> None:
+    from ..stages import check_writable
+
+    if out is not None and series and out.suffix == ".nc":
+        raise InputError("--out names a file", got=str(out), allowed="with --vary, a folder for one file a value")
+    if out is not None and not series and out.is_dir():
+        raise InputError("--out names a folder", got=str(out), allowed="a file, for instance trace.nc")
+    for place in (out, store):
+        if place is not None:
+            check_writable(place if series else place.parent)
+
+
+def _told(place: Path, trace: Any) -> None:
+    G, largest = trace["conductance"], float(abs(trace["current"]).max())
+    replicas = f"{trace.sizes['replica']} replicas, " if "replica" in trace.dims else ""
     stdout().print(
-        f"{out}: {trace.sizes['time']} instants, conductance {float(G.min()):.3g} to {float(G.max()):.3g} S, "
-        f"current up to {float(abs(trace['current']).max()):.3g} A",
+        f"{place}: {replicas}{trace.sizes['time']} instants, "
+        f"conductance {float(G.min()):.3g} to {float(G.max()):.3g} S, current up to {largest:.3g} A",
         soft_wrap=True,
+        markup=False,
     )
 
 
-def _check_target(out: Path) -> None:
-    from ..stages import check_writable
+def _play(members: list[_Member], replicas: int, run: Callable[[_Member, Callable[[int, int], None]], Any]) -> None:
+    """Run a series with one bar for all of it; Ctrl-C says what is finished."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    if out.is_dir():
-        raise InputError("--out names a folder", got=str(out), allowed="a file, for instance trace.nc")
-    check_writable(out.parent)
+    from ...physics import trace as traces
+
+    console, finished = told(), _Finished()
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
+    what = TextColumn("{task.description}", markup=False)
+    with Progress(what, *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("", total=len(members) * replicas)
+        try:
+            for i, member in enumerate(members):
+                bars.update(task, description=member.label)
+                finished.replicas = 0
+
+                def tell(done: int, _: int, i: int = i) -> None:
+                    finished.replicas = done
+                    bars.update(task, completed=i * replicas + done)
+
+                trace = run(member, tell)
+                tell(replicas, replicas)
+                if member.out is not None:
+                    traces.write(trace, member.out)
+                finished.members.append(member.label)
+                _told(member.out or member.store or Path(), trace)
+        except KeyboardInterrupt:
+            bars.stop()
+            console.print(_interrupted(members, replicas, finished), style="yellow", soft_wrap=True, markup=False)
+            raise typer.Exit(130) from None
+
+
+def _interrupted(members: list[_Member], replicas: int, finished: _Finished) -> str:
+    words = ["Interrupted."]
+    if members[0].label:
+        words.append(f"Finished: {', '.join(finished.members) or 'nothing'}.")
+    if len(finished.members) < len(members) and replicas > 1:
+        member = members[len(finished.members)]
+        label = f" of {member.label}" if member.label else ""
+        words.append(f"{finished.replicas} of {replicas} replicas{label} are done")
+        if member.store is None:
+            words[-1] += "; none is kept without --store."
+        else:
+            words[-1] += f" and kept in {member.store}; the same command continues from there."
+    return " ".join(words)
 
 
 @kmc_app.command("run")
 def kmc_run(
     device: _Device,
-    out: _Trace,
-    peak: _Peaks = [2.0],  # noqa: B006 - typer reads the default and never changes it
-    rate: _Rate = 1.0,
-    compliance: _Compliance = 1e-6,
+    out: Annotated[Path | None, typer.Option("--out", help="NetCDF file of the trace or ensemble.")] = None,
+    waveform: _Waveform = None,
+    vary: _Vary = None,
+    peak: _Peaks = None,
+    rate: _Rate = None,
+    compliance: _Compliance = None,
     temperature: _Temperature = 300.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the run.")] = 0,
-    replicas: Annotated[int, typer.Option("--replicas", help="Independent runs.")] = 1,
+    electrode: _Electrode = None,
+    transport: Annotated[str, typer.Option("--transport", help="Of ions: fast or explicit.")] = "fast",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the run, alike for every value of a series.")] = 0,
+    replicas: Annotated[int, typer.Option("--replicas", help="Independent devices.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option("--dask", help="Scheduler of a Dask cluster that runs the replicas, tcp://host:8786.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", help="Zarr store that keeps each replica as it finishes; the same command continues it."
+        ),
+    ] = None,
 ) -> None:
-    """Sweep a device with kinetic Monte Carlo and keep the trace."""
-    _check_target(out)
+    """Play a protocol on a device, or on many, with kinetic Monte Carlo.
+
+    Without --waveform, a sweep of --peak, --rate and --compliance (1e-6 A if not given).
+    """
+    if out is None and store is None:
+        raise InputError("Nothing would be kept", action="Give --out FILE.nc, --store FOLDER.zarr, or both")
+    text = _protocol(waveform, peak, rate, compliance, "1uA")
+    members = _members(text, vary, temperature, electrode, out, store)
     from ...kmc import FilamentKMC, ensemble
     from ...physics.device import Device
 
-    model, wave = FilamentKMC(Device.load(device), temperature_K=temperature), _sweep(peak, rate, compliance)
-    _keep(model.simulate(wave, rng=seed) if replicas == 1 else ensemble.run(model, wave, replicas, rng=seed), out)
+    card = Device.load(device)
+    models: dict[tuple[float, str | None], FilamentKMC] = {}
+    for m in members:
+        made_of = card if m.electrode is None else card.with_electrode(m.electrode)
+        key = m.temperature_K, m.electrode
+        if key not in models:
+            models[key] = FilamentKMC(made_of, temperature_K=m.temperature_K, transport=transport)
+
+    def run(m: _Member, progress: Callable[[int, int], None]) -> Any:
+        model = models[m.temperature_K, m.electrode]
+        if replicas == 1 and m.store is None and dask is None:
+            return model.simulate(m.waveform, rng=seed)
+        return ensemble.run(
+            model,
+            m.waveform,
+            replicas,
+            rng=seed,
+            processes=processes,
+            dask=dask,
+            store=m.store,
+            progress=progress,
+        )
+
+    _play(members, replicas, run)
 
 
 @fem_app.command("run")
 def fem_run(
     device: _Device,
-    out: _Trace,
-    peak: _Peaks = [2.0],  # noqa: B006 - typer reads the default and never changes it
-    rate: _Rate = 1.0,
-    compliance: _Compliance = 1e-3,
+    out: Annotated[Path, typer.Option("--out", help="NetCDF file of the trace.")],
+    waveform: _Waveform = None,
+    vary: _Vary = None,
+    peak: _Peaks = None,
+    rate: _Rate = None,
+    compliance: _Compliance = None,
     temperature: _Temperature = 300.0,
+    electrode: _Electrode = None,
 ) -> None:
-    """Sweep a device with the continuum model and keep the trace."""
-    _check_target(out)
+    """Play a protocol on a device with the continuum model.
+
+    Without --waveform, a sweep of --peak, --rate and --compliance (1e-3 A if not given).
+    """
+    text = _protocol(waveform, peak, rate, compliance, "1mA")
+    members = _members(text, vary, temperature, electrode, out, None)
     from ...fem import FilamentFEM
     from ...physics.device import Device
 
-    model = FilamentFEM(Device.load(device), temperature_K=temperature)
-    _keep(model.simulate(_sweep(peak, rate, compliance)), out)
+    card = Device.load(device)
+
+    def model(m: _Member) -> FilamentFEM:
+        return FilamentFEM(
+            card if m.electrode is None else card.with_electrode(m.electrode), temperature_K=m.temperature_K
+        )
+
+    models = [model(m) for m in members]
+    _play(members, 1, lambda m, _: models[members.index(m)].simulate(m.waveform))

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -275,3 +276,157 @@ def test_a_sweep_is_kept(run, tmp_path):
     assert "sweep.nc" in out
     kept = trace.read(file)
     assert kept["conductance"].max() > 100 * kept["conductance"][0]
+
+
+# -- halidrift kmc run, halidrift fem run -----------------------------------------------------------------------------
+
+PULSE = "pulses amplitude=1V width=2ms period=3ms compliance=1uA"
+
+
+@pytest.fixture
+def narrow(tmp_path):
+    """The OGB card with a narrow column: runs in a blink."""
+    card = tmp_path / "narrow.toml"
+    old = next(line for line in CARD.splitlines() if line.startswith("column_width_m"))
+    new = 'column_width_m = { value = 3, unit = "nm", kind = "assumed", reason = "a quick run", range = [3, 10] }'
+    card.write_text(CARD.replace(old, new), encoding="utf-8")
+    return card
+
+
+def test_a_protocol_is_what_python_calls_it(run, narrow, tmp_path):
+    import xarray as xr
+
+    from halidrift import Device, Waveform, trace
+    from halidrift.kmc import FilamentKMC, ensemble
+
+    device, wave = Device.load(narrow), Waveform.pulses(1.0, 2e-3, 3e-3, compliance_A=1e-6)
+    out, store = tmp_path / "runs.nc", tmp_path / "runs.zarr"
+    asked = ["kmc", "run", narrow, "--waveform", PULSE, "--replicas", "3", "--seed", "5", "--processes", "1"]
+    code, said, err = run(*asked, "--out", out, "--store", store, "--temperature", "310")
+    assert (code, err) == (0, "")
+    assert f"{out}: 3 replicas, 44 instants" in said
+    whole = ensemble.run(FilamentKMC(device, temperature_K=310.0), wave, 3, rng=5, processes=1)
+    xr.testing.assert_identical(ensemble.read(store), whole)
+    xr.testing.assert_equal(trace.read(out), whole)
+    # more replicas, begun by the command line and ended by Python
+    assert run(*asked, "--replicas", "4", "--store", store, "--temperature", "310")[0] == 0
+    more = ensemble.run(FilamentKMC(device, temperature_K=310.0), wave, 4, rng=5, processes=1, store=store)
+    assert more.sizes["replica"] == 4
+    code, _, err = run(*asked, "--store", store, "--temperature", "320")
+    assert (code, "temperature_K is 310.0, asked 320.0" in err) == (2, True)
+
+
+def test_electrode_and_transport_reach_the_model(run, narrow, tmp_path):
+    from halidrift import trace
+
+    out = tmp_path / "a.nc"
+    short = ["--waveform", "hold voltage=0.1V duration=1us samples=2"]
+    assert run("kmc", "run", narrow, "--out", out, *short, "--electrode", "Au", "--transport", "explicit")[0] == 0
+    parameters = json.loads(trace.read(out).attrs["parameters"])
+    assert parameters["transport"] == "explicit"
+    assert ["Au", "active_electrode"] in [layer[:2] for layer in parameters["device"]["layers"]]
+
+
+def test_a_series_writes_one_file_a_value(run, narrow, tmp_path):
+    from halidrift import trace
+
+    out = tmp_path / "series"
+    vary = ["--vary", "compliance=1uA,1mA", "--vary", "temperature=300K,310K"]
+    code, said, _ = run("kmc", "run", narrow, "--out", out, "--waveform", PULSE, *vary)
+    assert code == 0
+    names = [f"compliance={c},temperature={t}.nc" for c in ("1uA", "1mA") for t in ("300K", "310K")]
+    assert sorted(p.name for p in out.iterdir()) == sorted(names)
+    assert [said.index(name) for name in names] == sorted(said.index(name) for name in names)
+    for name in names:
+        kept = trace.read(out / name)
+        limit = 1e-6 if "1uA" in name else 1e-3
+        assert trace.waveform_of(kept).compliance_A.tolist() == [limit] * 4
+        assert json.loads(kept.attrs["parameters"])["temperature_K"] == (300.0 if "300K" in name else 310.0)
+
+
+def test_the_options_of_a_sweep_are_a_protocol(run, narrow, tmp_path):
+    from halidrift import Waveform, trace
+
+    out = tmp_path / "a.nc"
+    sweep = ["--peak", "0.1", "--peak", "-200mV", "--rate", "1e3", "--compliance", "2e-6"]
+    assert run("kmc", "run", narrow, "--out", out, *sweep)[0] == 0
+    assert trace.waveform_of(trace.read(out)) == Waveform.triangle([0.1, -0.2], 1e3, 2e-6)
+    assert (
+        run("kmc", "run", narrow, "--out", tmp_path / "rates", "--peak", "0.1", "--vary", "rate=1e3V/s,2e3V/s")[0] == 0
+    )
+    assert sorted(p.name for p in (tmp_path / "rates").iterdir()) == ["rate=1e3V_s.nc", "rate=2e3V_s.nc"]
+
+
+def test_the_continuum_takes_protocols_too(run, tmp_path):
+    from halidrift import Waveform, trace
+
+    file = tmp_path / "w.csv"
+    file.write_text("time_ms,voltage_V\n0,0.1\n1,0.1\n", encoding="utf-8")
+    out = tmp_path / "a.nc"
+    assert run("fem", "run", "john2022-ogb", "--out", out, "--waveform", file)[0] == 0
+    wave = trace.waveform_of(trace.read(out))
+    assert (wave.duration_s, wave.voltage_V.tolist()) == (1e-3, [0.1, 0.1])
+    out = tmp_path / "series"
+    hold = "hold voltage=0.1V duration=1ms samples=2"
+    assert run("fem", "run", "john2022-ogb", "--out", out, "--waveform", hold, "--vary", "voltage=0.1V,0.2V")[0] == 0
+    assert sorted(p.name for p in out.iterdir()) == ["voltage=0.1V.nc", "voltage=0.2V.nc"]
+    assert Waveform.hold(0.1, 1e-3, samples=2) == trace.waveform_of(trace.read(out / "voltage=0.1V.nc"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["john2022-ogb"], ["Nothing would be kept", "--out", "--store"]),
+        (["kim2019-n3", "--out", "a.nc"], ["This card is for another model", "kim2019-n3"]),
+        (["john2022-ogb", "--out", "a.nc", "--waveform", "hold voltage=1 duration=1s"], ["needs a unit", "'1'"]),
+        (["john2022-ogb", "--out", "a.nc", "--waveform", PULSE, "--peak", "2"], ["--peak does not go", "peaks="]),
+        (["john2022-ogb", "--out", "a.nc", "--peak", "2A"], ["--peak has the wrong unit"]),
+        (["john2022-ogb", "--out", "a.nc", "--vary", "rate=1V/s,2V/s"], ["--out names a file", "a folder"]),
+        (["john2022-ogb", "--out", "s", "--vary", "rte=1V/s"], ["No part", "Did you mean rate"]),
+        (["john2022-ogb", "--out", "s", "--vary", "rate=1V/s", "--vary", "rate=2V/s"], ["twice"]),
+        (["john2022-ogb", "--out", "s", "--vary", "temperature=300"], ["temperature needs a unit"]),
+        (["john2022-ogb", "--out", "s", "--vary", "temperature=300K,2000K"], ["Silver is molten"]),
+        (["john2022-ogb", "--out", "a.nc", "--transport", "slow"], ["Unknown transport"]),
+        (["john2022-ogb", "--out", "a.nc", "--replicas", "0"], ["replicas must be a positive whole number"]),
+        (["john2022-ogb", "--out", "a.nc", "--replicas", "2", "--dask", "here"], ["tcp://host:8786"]),
+        (["john2022-ogb", "--out", "a.nc", "--replicas", "2", "--dask", "tcp://localhost:1"], ["No Dask scheduler"]),
+    ],
+)
+def test_a_wrong_run_ends_before_any_work(run, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("kmc", "run", *arguments)
+    assert (code, out) == (2, "")
+    for word in words:
+        assert word in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.rglob("*.nc"))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_says_how_many_replicas_are_done(run, narrow, tmp_path, monkeypatch, kept):
+    from halidrift.kmc import FilamentKMC, ensemble
+
+    simulate, calls = FilamentKMC.simulate, []
+
+    def interrupted(self, waveform, *, rng=None):
+        calls.append(waveform)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return simulate(self, waveform, rng=rng)
+
+    monkeypatch.setattr(FilamentKMC, "simulate", interrupted)
+    asked = ["kmc", "run", narrow, "--waveform", PULSE, "--vary", "compliance=1uA,1mA", "--replicas", "4"]
+    asked += ["--processes", "1", "--out", tmp_path / "out", *(["--store", tmp_path / "runs"] if kept else [])]
+    code, _, err = run(*asked)
+    assert code == 130
+    assert "Finished: compliance=1uA. 1 of 4 replicas of compliance=1mA are done" in err
+    assert ("the same command continues from there" in err) == kept
+    assert ("none is kept without --store" in err) != kept
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["compliance=1uA.nc"]
+    if kept:
+        place = tmp_path / "runs" / "compliance=1mA.zarr"
+        assert ensemble.read(place, partial=True).replica.values.tolist() == [0]
+        before = len(calls)
+        assert run(*asked)[0] == 0
+        assert len(calls) - before == 3  # nothing twice
+        assert ensemble.read(place).sizes["replica"] == 4

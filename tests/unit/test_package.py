@@ -27,10 +27,12 @@ LEVELS = ("physics", "kmc", "fem", "compact", "pipeline")
 FENCES = {
     "ase": {"physics/crystals.py", "physics/networks.py", "physics/neb/*", "kmc/lattice.py"},
     "chgnet": {"physics/neb/*"},
+    "distributed": {"kmc/replicas.py"},
     "fipy": {"fem/*"},
     "matplotlib": {"pipeline/figures/*"},
     "numba": {"*/_*.py"},
     "torch": {"physics/neb/*"},
+    "zarr": {"kmc/store.py"},
 }
 
 

@@ -1,0 +1,226 @@
+"""Where replicas run: in this process, in worker processes, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import multiprocessing
+import os
+import pickle
+import re
+import signal
+import socket
+import threading
+from collections.abc import Generator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+
+from ..physics.errors import HalidriftError, InputError
+from ..physics.waveform import Waveform
+from .identity import source_digest
+
+__all__ = ["Jobs", "Simulation", "here", "in_processes", "on_dask"]
+
+_PATIENCE_S = 10.0  # for a scheduler to answer
+
+
+class Simulation(Protocol):
+    """Anything that answers the one verb."""
+
+    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset: ...
+
+
+Found = Generator[tuple[int, xr.Dataset], None, None]  # number and trace of each replica, as they come
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Replicas to run.
+
+    Attributes
+    ----------
+    simulation : Simulation
+    waveform : Waveform
+    streams : mapping of int to Generator
+        Random stream of each replica, by its number.
+    """
+
+    simulation: Simulation
+    waveform: Waveform
+    streams: Mapping[int, np.random.Generator]
+
+    def packed(self) -> bytes:
+        """What a worker needs once, whatever the number of replicas that it runs."""
+        try:
+            return pickle.dumps((self.simulation, self.waveform, source_digest(self.simulation)))
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise InputError(
+                "The simulation cannot be sent to another process",
+                got=str(error),
+                action="Define its class in a module, or pass processes=1",
+            ) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _unpacked(packed: bytes) -> tuple[Simulation, Waveform]:
+    """Simulation and waveform, once for each worker: what a simulation derives from its card is then shared too."""
+    try:
+        simulation, waveform, source = pickle.loads(packed)
+    except (ImportError, AttributeError) as error:
+        raise HalidriftError(
+            "A worker cannot load the simulation",
+            got=str(error),
+            action="Install the same packages on every machine of the cluster",
+        ) from error
+    if source_digest(simulation) != source:
+        raise HalidriftError(
+            "A worker runs other code than the process that asked",
+            action="Install the same version of halidrift on every machine of the cluster, and restart its workers",
+        )
+    return simulation, waveform
+
+
+def _one(packed: bytes, stream: np.random.Generator) -> xr.Dataset:
+    simulation, waveform = _unpacked(packed)
+    # a copy: a task that runs again after its worker was lost must find the stream as it was
+    return simulation.simulate(waveform, rng=copy.deepcopy(stream))
+
+
+def here(jobs: Jobs) -> Found:
+    """Run one after another in this process."""
+    for number, stream in jobs.streams.items():
+        yield number, jobs.simulation.simulate(jobs.waveform, rng=stream)
+
+
+# -- worker processes ----------------------------------------------------------------------------------------
+
+
+_packed = b""  # of the ensemble that a worker process serves
+
+
+def _begin(packed: bytes) -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it: a killed parent cannot end its workers."""
+    global _packed
+    _packed = packed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _next(stream: np.random.Generator) -> xr.Dataset:
+    return _one(_packed, stream)
+
+
+def _follow(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def in_processes(jobs: Jobs, workers: int) -> Found:
+    """Run in worker processes of this machine, and yield each replica as it comes.
+
+    Raises
+    ------
+    HalidriftError
+        If a worker dies; every replica that came before was yielded.
+    """
+    packed = jobs.packed()
+    before = set(multiprocessing.active_children())
+    # spawn, not fork: numba's and BLAS' threads do not survive a fork
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(packed,))
+    clean, came, broken = False, 0, None
+    try:
+        futures = {pool.submit(_next, stream): number for number, stream in jobs.streams.items()}
+        for future in as_completed(list(futures)):
+            number = futures.pop(future)
+            try:
+                trace = future.result()
+            except BrokenProcessPool as error:
+                broken = error  # others may have come before
+                continue
+            came += 1
+            yield number, trace
+        clean = broken is None
+    finally:
+        if not clean:
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+        pool.shutdown(cancel_futures=True)
+    if broken is not None:
+        raise HalidriftError(
+            "A worker process died" if came else "The worker processes could not start, or died at once",
+            action="Too little memory is a common cause; try fewer processes"
+            if came
+            else "Put the call of a script under `if __name__ == '__main__':`, or pass processes=1",
+        ) from broken
+
+
+# -- Dask ----------------------------------------------------------------------------------------------------
+
+
+def _client(distributed: Any, address: str) -> Any:
+    """A client of the scheduler; nobody at the door is told at once, not after Dask's own retries."""
+    found = re.fullmatch(r"(?:tcp|tls)://(\[[^]]+\]|[^:/]+):(\d+)/?", address)
+    if found is None:
+        raise InputError("dask is not an address", got=address, allowed="tcp://host:8786 or tls://host:8786")
+    try:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=_PATIENCE_S).close()
+        return distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
+    except (OSError, OverflowError) as error:
+        what, action = "No Dask scheduler answers", "Start one with `dask scheduler`, or check host and port"
+        raise HalidriftError(what, got=f"{address}: {error}", action=action) from error
+
+
+def on_dask(jobs: Jobs, dask: Any) -> Found:
+    """Run on a Dask cluster, and yield each replica as it comes; a lost worker's replicas run again on another.
+
+    Parameters
+    ----------
+    dask : str or distributed.Client
+        Address of the scheduler, or a client of it.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or `dask` is neither.
+    HalidriftError
+        If the scheduler does not answer or is lost, or a replica takes its workers down again and again.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError("Dask is not installed", action="pip install 'halidrift[campaign]'") from error
+    packed, own = jobs.packed(), isinstance(dask, str)
+    if not (own or isinstance(dask, distributed.Client)):
+        raise InputError("dask must be an address or a client", got=repr(dask), allowed='"tcp://host:8786"')
+    client = _client(distributed, dask) if own else dask
+    futures: dict[Any, int] = {}
+    try:
+        for number, stream in jobs.streams.items():
+            futures[client.submit(_one, packed, stream, pure=False)] = number
+        for future, trace in distributed.as_completed(list(futures), loop=client.loop, with_results=True):
+            if isinstance(trace, BaseException):  # how a future ends whose scheduler is gone
+                raise trace
+            number = futures.pop(future)
+            future.release()
+            yield number, trace
+        if futures:
+            raise OSError("the scheduler went away")
+    except (distributed.KilledWorker, distributed.CancelledError, OSError, ImportError) as error:
+        raise HalidriftError(
+            "The Dask cluster failed",
+            got=f"{type(error).__name__}: {error}",
+            action="Look at the logs of its workers: too little memory and a missing halidrift are common causes",
+        ) from error
+    finally:
+        if futures and client.status == "running":
+            client.cancel(list(futures))
+        if own:
+            client.close()
