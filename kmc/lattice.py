@@ -1,4 +1,4 @@
-"""Site networks on which ions hop, built with ASE."""
+"""The column of film in which a filament grows: a simple cubic network between two electrodes."""
 
 from __future__ import annotations
 
@@ -65,9 +65,6 @@ def column(spacing_m: float, width_m: float, height_m: float) -> Column:
     >>> column(0.587e-9, 9.4e-9, 20e-9).shape
     (17, 17, 34)
     """
-    from ase import Atoms
-    from ase.neighborlist import neighbor_list
-
     nx, nz = 2 * int(width_m / spacing_m / 2) + 1, round(height_m / spacing_m)
     if min(nx, nz) < 3 or nx * nx * nz > 4_000_000:
         raise InputError(
@@ -77,13 +74,15 @@ def column(spacing_m: float, width_m: float, height_m: float) -> Column:
             action="Change column_width_m or lattice_constant_m in the device card",
         )
     grid = np.stack(np.meshgrid(np.arange(nx), np.arange(nx), np.arange(nz), indexing="ij"), axis=-1).reshape(-1, 3)
-    # ASE works in angstrom; unit spacing keeps its neighbour search exact and independent of the lattice constant
-    crystal = Atoms(numbers=np.full(len(grid), 47), positions=grid.astype(float), cell=[nx, nx, nz], pbc=False)
-    first, second, vector = neighbor_list("ijD", crystal, cutoff=1.1)
-    neighbours = np.full((len(grid), 6), SIDE, dtype=np.int32)
-    axis = np.argmax(np.abs(vector), axis=1)
-    forward = vector[np.arange(len(vector)), axis] > 0
-    neighbours[first, 2 * axis + forward] = second
+    # by index: a neighbour search over 10,000 sites takes seconds and finds the same table
+    number = np.arange(len(grid), dtype=np.int32).reshape(nx, nx, nz)
+    neighbours = np.full((nx, nx, nz, 6), SIDE, dtype=np.int32)
+    for axis in range(3):
+        below, above = [slice(None)] * 3, [slice(None)] * 3
+        below[axis], above[axis] = slice(None, -1), slice(1, None)
+        neighbours[(*above, 2 * axis)] = number[tuple(below)]
+        neighbours[(*below, 2 * axis + 1)] = number[tuple(above)]
+    neighbours = neighbours.reshape(len(grid), 6)
     neighbours[grid[:, 2] == 0, 4] = BOTTOM
     neighbours[grid[:, 2] == nz - 1, 5] = TOP
     centre = np.array([(nx - 1) / 2, (nx - 1) / 2, -0.5])

@@ -148,3 +148,16 @@ def test_melting_is_seen_between_reported_instants():
 def test_too_many_events_raise_with_the_time():
     with pytest.raises(ConvergenceError, match="atoms"):
         FilamentKMC(DEVICE, most_events=1).simulate(PULSE, rng=1)
+
+
+def test_the_column_is_the_network_that_a_neighbour_search_finds():
+    from ase import Atoms
+    from ase.neighborlist import neighbor_list
+
+    built = column(0.587e-9, 3e-9, 5e-9)
+    positions = built.positions_m / built.spacing_m
+    first, second, vector = neighbor_list("ijD", Atoms(numbers=[47] * built.size, positions=positions), 1.1)
+    axis = np.argmax(np.abs(vector), axis=1)
+    direction = 2 * axis + (vector[np.arange(len(vector)), axis] > 0)
+    assert (built.neighbours[first, direction] == second).all()
+    assert (built.neighbours >= 0).sum() == len(first)
