@@ -76,13 +76,12 @@ def column(spacing_m: float, width_m: float, height_m: float) -> Column:
     grid = np.stack(np.meshgrid(np.arange(nx), np.arange(nx), np.arange(nz), indexing="ij"), axis=-1).reshape(-1, 3)
     # by index: a neighbour search over 10,000 sites takes seconds and finds the same table
     number = np.arange(len(grid), dtype=np.int32).reshape(nx, nx, nz)
-    neighbours = np.full((nx, nx, nz, 6), SIDE, dtype=np.int32)
+    table = np.full((6, nx, nx, nz), SIDE, dtype=np.int32)
     for axis in range(3):
-        below, above = [slice(None)] * 3, [slice(None)] * 3
-        below[axis], above[axis] = slice(None, -1), slice(1, None)
-        neighbours[(*above, 2 * axis)] = number[tuple(below)]
-        neighbours[(*below, 2 * axis + 1)] = number[tuple(above)]
-    neighbours = neighbours.reshape(len(grid), 6)
+        behind, ahead = np.moveaxis(table[2 * axis], axis, 0), np.moveaxis(table[2 * axis + 1], axis, 0)
+        along = np.moveaxis(number, axis, 0)
+        behind[1:], ahead[:-1] = along[:-1], along[1:]
+    neighbours = np.ascontiguousarray(table.reshape(6, len(grid)).T)
     neighbours[grid[:, 2] == 0, 4] = BOTTOM
     neighbours[grid[:, 2] == nz - 1, 5] = TOP
     centre = np.array([(nx - 1) / 2, (nx - 1) / 2, -0.5])

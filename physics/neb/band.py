@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -306,8 +306,7 @@ def minimum_energy_path(
     _check_apart(ends, start, mover)
     while True:
         rounds += 1
-        band = _string(ends, calc, settings, rng, mover, (steps[0], steps[1]), rounds, progress)
-        lower = _lower_states(band)
+        band, lower = _string(ends, calc, settings, rng, mover, (steps[0], steps[1]), rounds, progress)
         if not lower:
             break
         if rounds == settings.rounds:
@@ -367,8 +366,12 @@ def _string(
     end_steps: tuple[int, int],
     rounds: int,
     progress: Progress | None,
-) -> Band:
-    """One band between relaxed ends, converged with a climbing image."""
+) -> tuple[Band, dict[int, int]]:
+    """One band between relaxed ends, converged with a climbing image, and the states below its ends.
+
+    With such states it is given back as it stands: neither climbing nor more steps would make a path of it, since
+    images that slide off unstable ends, perhaps to different sides, need not converge at all.
+    """
     from ase.mep import NEB
     from ase.optimize import FIRE
 
@@ -404,6 +407,10 @@ def _string(
             optimiser.attach(report)
             done = optimiser.run(fmax=target, steps=settings.steps)
             taken.append(int(optimiser.nsteps))
+        band = _measured(neb, images, settings, mover, (*end_steps, *taken), rounds)
+        lower = _lower_states(band)
+        if lower:
+            break
         if not done:
             raise ConvergenceError(
                 f"The {name} did not converge in {settings.steps} steps",
@@ -411,6 +418,13 @@ def _string(
                 allowed=f"< {target:g} eV/angstrom",
                 action="Allow more steps, start from a tighter relax_tolerance_eV_angstrom, or use more images",
             )
+    return band, lower
+
+
+def _measured(
+    neb: Any, images: Sequence[Atoms], settings: Settings, mover: int, steps: tuple[int, ...], rounds: int
+) -> Band:
+    """The band as it stands."""
     residual = neb.last.reshape(settings.images, -1, 3)
     energies = np.array(neb.energies, dtype=float)
     between = np.array(neb.real_forces, dtype=float)[1:-1]
@@ -426,7 +440,7 @@ def _string(
         slopes_eV_angstrom=_slopes(gaps, true),
         forces_eV_angstrom=np.array([_largest(f) for f in residual]),
         saddle_force_eV_angstrom=_largest(true[peak]),
-        steps=(*end_steps, *taken),
+        steps=steps,
         rounds=rounds,
         mover=mover,
         bystander_angstrom=float(np.delete(motion, mover).max()) if len(motion) > 1 else 0.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -21,10 +22,21 @@ from .theory import Theory, calculators
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["MigrationBarrier", "Place", "Task", "compute", "migration_barrier", "place_hop", "plan", "read_structure"]
+__all__ = [
+    "MigrationBarrier",
+    "Place",
+    "Task",
+    "check_seed",
+    "compute",
+    "fingerprint",
+    "migration_barrier",
+    "place_hop",
+    "plan",
+    "read_structure",
+]
 
 # Stored with each run; raised when the procedure changes, so that old runs are not mistaken for new ones.
-PROCEDURE = 1
+PROCEDURE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +71,8 @@ class MigrationBarrier:
     band : Band
     wall_s : float, s
     key : str
-        Name of this run in a store: equal for equal crystal, hop, calculator, settings and seed.
+        Name of this run in a store: equal for equal crystal, hop, calculator (by name, version, and its energy and
+        forces of one rattled unit cell), settings and seed.
     series : str
         Name that runs share which differ in supercell and seed alone.
     """
@@ -209,8 +222,17 @@ class Task:
 
 def place_hop(crystal: str | Atoms, species: str, *, phase: str, repeat: Sequence[int], hop: int) -> Place:
     supercell, material, found_phase = _supercell(crystal, phase, repeat)
+    if supercell.constraints:
+        raise InputError(
+            "The crystal holds atoms with constraints, which would enter the barrier",
+            got=", ".join(type(constraint).__name__ for constraint in supercell.constraints),
+            action="Remove them (atoms.set_constraint()); in a POSCAR, the selective dynamics",
+        )
     if not species.startswith("V_"):
-        raise InputError("Only vacancy hops are built here", got=species, allowed="V_Br, V_I, V_Cs, ...")
+        present = sorted(set(supercell.symbols))
+        raise InputError(
+            "Only vacancy hops are built here", got=species, allowed=", ".join(f"V_{symbol}" for symbol in present)
+        )
     choice = crystals.hops(supercell, species)
     if isinstance(hop, bool) or int(hop) != hop or not 0 <= hop < len(choice):
         raise InputError(
@@ -233,9 +255,43 @@ def place_hop(crystal: str | Atoms, species: str, *, phase: str, repeat: Sequenc
     return Place(supercell, cell, material, species, found_phase, (x, y, z), chosen)
 
 
-def plan(place: Place, theory: Theory, settings: Settings, seed: int) -> Task:
+def fingerprint(place: Place, theory: Theory) -> tuple[float, float]:
+    """Energy (eV) and root-mean-square force (eV/angstrom) of the rattled unit cell: name and version of a calculator
+    do not tell its weights and parameters, but its numbers do.
+
+    Raises
+    ------
+    InputError
+        If the calculator cannot compute this material.
+    """
+    atoms = place.cell.copy()
+    atoms.positions += generator(0).normal(scale=0.05, size=atoms.positions.shape)
+    atoms.calc = theory.make()
+    try:
+        energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=float)
+    except Exception as error:  # each calculator has its own way to say what it cannot do
+        raise InputError(
+            f"{theory} cannot compute {place.material}",
+            got=f"{type(error).__name__}: {error}",
+            action="Choose a calculator that knows these elements, and set up what it needs",
+        ) from error
+    force = float(np.sqrt((forces**2).mean()))
+    if not (math.isfinite(energy) and math.isfinite(force)):
+        raise InputError(
+            f"{theory} gives no finite energy and forces for {place.material}",
+            got=f"{energy} eV, {force} eV/angstrom",
+            action="Check the crystal, or choose a calculator that knows these elements",
+        )
+    # single precision leaves less than this open
+    return round(energy, 4), round(force, 4)
+
+
+def check_seed(seed: int) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError("A seed must be a whole number", got=seed, allowed=">= 0")
+
+
+def plan(place: Place, theory: Theory, settings: Settings, seed: int, numbers: tuple[float, float]) -> Task:
     shared = {
         "procedure": PROCEDURE,
         "material": place.material,
@@ -245,7 +301,7 @@ def plan(place: Place, theory: Theory, settings: Settings, seed: int) -> Task:
         "cell": np.round(place.cell.cell.array, 4).tolist(),
         "species": place.species,
         "hop": place.hop.index,
-        "theory": [theory.name, theory.version],
+        "theory": [theory.name, theory.version, *numbers],
         "settings": asdict(settings),
     }
     key = _key({**shared, "repeat": list(place.repeat), "seed": int(seed)})
@@ -312,7 +368,8 @@ def migration_barrier(
     """
     theory = calculators(calculator) if isinstance(calculator, str) else calculator
     place = place_hop(crystal, species, phase=phase, repeat=repeat, hop=hop)
-    return compute(plan(place, theory, settings, seed), progress)
+    check_seed(seed)
+    return compute(plan(place, theory, settings, seed, fingerprint(place, theory)), progress)
 
 
 def compute(task: Task, progress: Progress | None) -> MigrationBarrier:
@@ -323,14 +380,6 @@ def compute(task: Task, progress: Progress | None) -> MigrationBarrier:
     ideal = atoms.positions.copy()
     atoms.positions += rng.normal(scale=task.settings.rattle_angstrom, size=atoms.positions.shape)
     atoms.calc = task.theory.make()
-    try:
-        atoms.get_forces()
-    except Exception as error:  # each calculator has its own way to say what it cannot do
-        raise InputError(
-            f"{task.theory} cannot compute {place.material}",
-            got=f"{type(error).__name__}: {error}",
-            action="Choose a calculator that knows these elements, and set up what it needs",
-        ) from error
     cell = atoms.cell.array.copy()
     relax(atoms, task.settings, "crystal", progress, task.settings.lattice)
     crystal_eV = float(atoms.get_potential_energy()) / len(atoms)

@@ -19,7 +19,7 @@ __all__ = ["write_rows"]
 
 
 def write_rows(
-    series: FiniteSize, data_dir: str | os.PathLike[str], *, source: str | None = None, store: str = "neb.db"
+    series: FiniteSize, data_dir: str | os.PathLike[str], *, source: str | None = None, store: str | None = None
 ) -> Path:
     """Write one row a supercell into a data directory, as the barrier database reads it.
 
@@ -32,8 +32,8 @@ def write_rows(
     source : str, optional
         Bib key of the calculator's paper, if the theory names none; in the packaged ``references.bib`` or in that
         of the directory.
-    store : str
-        Name of the file with the structures, for the locator.
+    store : str, optional
+        Name of the file with the structures, for the locator; that of the series if not given.
 
     Returns
     -------
@@ -56,6 +56,7 @@ def write_rows(
         raise InputError("These runs do not belong to one series", got=len({run.series for run in runs}), allowed="1")
     first = runs[0]
     key = source or first.source
+    kept = series.store if store is None else store
     directory = Path(data_dir)
     known = frozenset(bibliography(directory) if directory.is_dir() else bibliography())
     if key is None or key not in known:
@@ -69,7 +70,7 @@ def write_rows(
     title = f"{first.species} in {first.material} computed with {first.theory} {first.version}"
     text.append(f"title = {json.dumps(title, ensure_ascii=False)}")
     for size in series.sizes:
-        text += ["", "[[barrier]]", *_row(size, [run for run in runs if run.repeat == size.repeat], series, key, store)]
+        text += ["", "[[barrier]]", *_row(size, [run for run in runs if run.repeat == size.repeat], series, key, kept)]
     stem = _plain(f"computed-{first.theory}-{first.material}-{first.species}-{first.series[1:7]}")
 
     def write(temporary: str) -> None:
@@ -123,8 +124,10 @@ def _row(size: Size, runs: Sequence[MigrationBarrier], series: FiniteSize, sourc
     else:
         yield from (f"low = {low:.3f}", f"high = {high:.3f}")
     yield 'unit = "eV"'
+    yield "computed = true"
     yield f"method = {json.dumps(f'CI-NEB, {first.theory} {first.version}')}"
-    yield f"locator = {json.dumps(f'computed here, {store}, series {first.series}, supercell {size.size}')}"
+    kept = f"{store}, " if store else "structures not kept, "
+    yield f"locator = {json.dumps(f'computed here, {kept}series {first.series}, supercell {size.size}')}"
     if first.phase:
         yield f"phase = {json.dumps(first.phase)}"
     yield f"condition = {json.dumps(condition)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..errors import ConvergenceError, InputError, ValidityError
 from .band import Progress, Settings
-from .hop import MigrationBarrier, compute, place_hop, plan
+from .hop import MigrationBarrier, check_seed, compute, fingerprint, place_hop, plan
 from .store import keep, stored
 from .theory import Theory, calculators
 
@@ -71,10 +72,11 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class FiniteSize:
-    """Runs of one hop over supercells and seeds, with those that failed."""
+    """Runs of one hop over supercells and seeds, with those that failed, and the name of the file that keeps them."""
 
     runs: tuple[MigrationBarrier, ...]
     failures: tuple[Failure, ...] = ()
+    store: str = ""
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -148,7 +150,16 @@ def finite_size(
     if not len(repeats) or not len(seeds):
         raise InputError("There is nothing to compute", got=f"{len(repeats)} supercells, {len(seeds)} seeds")
     places = [place_hop(crystal, species, phase=phase, repeat=repeat, hop=hop) for repeat in repeats]
-    tasks = [plan(place, theory, settings, seed) for place in places for seed in seeds]
+    for seed in seeds:
+        check_seed(seed)
+    for what, given in (("supercell", [place.repeat for place in places]), ("seed", [int(seed) for seed in seeds])):
+        twice = [one for one, times in Counter(given).items() if times > 1]
+        if twice:
+            raise InputError(
+                f"A {what} is asked for twice: equal runs are not independent ones", got=twice, allowed="each once"
+            )
+    numbers = fingerprint(places[0], theory)
+    tasks = [plan(place, theory, settings, seed, numbers) for place in places for seed in seeds]
     runs, failures = [], []
     for task in tasks:
         known = stored(store, key=task.key) if store is not None and Path(store).exists() else ()
@@ -168,7 +179,7 @@ def finite_size(
                 keep(store, result)
         if finished is not None:
             finished(result, bool(known))
-    return FiniteSize(tuple(runs), tuple(failures))
+    return FiniteSize(tuple(runs), tuple(failures), "" if store is None else Path(store).name)
 
 
 def extrapolated(series: FiniteSize) -> tuple[float, float]:

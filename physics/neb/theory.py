@@ -137,7 +137,7 @@ def _imported(name: str, source: str | None) -> Theory:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         version = "of unknown version"
-    return Theory(attribute, version, make, source)
+    return Theory(f"{module}:{attribute}", version, make, source)
 
 
 def _chgnet(source: str | None) -> Theory:

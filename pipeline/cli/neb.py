@@ -75,14 +75,23 @@ def neb(
         raise InputError(
             "there is nothing to compute", got=f"{seeds} seeds from {seed}", allowed="seeds >= 1, seed >= 0"
         )
-    from ..stages import check_writable
-
-    check_writable(out)  # before the imports below, which take seconds
+    _check_writable(out)  # before the imports below, which take seconds
     from ...physics import citations
     from ...physics import neb as physics
 
     crystal: Any
     if material is not None and structure is None:
+        from ...physics import crystals
+
+        try:
+            crystals.perovskite(material, phase)
+        except InputError as error:
+            raise InputError(
+                error.what,
+                got=error.got,
+                allowed=error.allowed,
+                action="Or give a crystal of your own: --structure FILE",
+            ) from error
         crystal = material
     elif structure is not None and material is None:
         crystal = physics.read_structure(structure)
@@ -92,14 +101,17 @@ def neb(
             got="none" if structure is None else f"{material} and {structure}",
             allowed="MATERIAL SPECIES, or --structure FILE --species SPECIES",
         )
-    settings = physics.Settings(
-        images=images,
-        force_tolerance_eV_angstrom=fmax,
-        relax_tolerance_eV_angstrom=relax_fmax,
-        rattle_angstrom=rattle,
-        lattice=lattice,
-        steps=steps,
-    )
+    try:
+        settings = physics.Settings(
+            images=images,
+            force_tolerance_eV_angstrom=fmax,
+            relax_tolerance_eV_angstrom=relax_fmax,
+            rattle_angstrom=rattle,
+            lattice=lattice,
+            steps=steps,
+        )
+    except InputError as error:
+        raise InputError(_spoken(error.what), got=error.got, allowed=error.allowed, action=error.action) from error
     theory = physics.calculators(calculator, source=source)
     if theory.source is not None:
         # a wrong key is told now, not after hours
@@ -107,13 +119,23 @@ def neb(
         citations.cite(theory.source, data_dirs=(folder,) if folder.is_dir() else ())
     store = out / STORE
     done: list[Any] = []
+    stage: list[Any] = ["", 0, 0.0]
     with _status() as status:
 
         def tell(what: str, step: int, force: float) -> None:
+            if what != stage[0] or step < stage[1]:
+                passed()
+            stage[:] = [what, step, force]
             size = "x".join(map(str, repeats[min(len(done) // seeds, len(repeats) - 1)]))
             status.update(f"{size}, seed {seed + len(done) % seeds}: {what}, step {step}, {force:.3f} eV/angstrom")
 
+        def passed() -> None:
+            if stage[0]:
+                status.console.print(f"  {stage[0]}: {stage[1]} steps, {stage[2]:.3f} eV/angstrom", style="dim")
+            stage[:] = ["", 0, 0.0]
+
         def finished(run: MigrationBarrier | Failure, known: bool) -> None:
+            passed()
             done.append(run)
             status.console.print(_line(run, known), soft_wrap=True, markup=False)
 
@@ -190,6 +212,29 @@ def _report(series: FiniteSize, out: Path, data: Path | None, source: str | None
     )
 
 
+def _check_writable(folder: Path) -> None:
+    """Prove that the folder can be written, and leave nothing behind: it is made with the first result."""
+    from ..stages import check_writable
+
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
+    check_writable(folder)
+    for path in absent:
+        path.rmdir()
+
+
+def _spoken(text: str) -> str:
+    """Settings by the names that the command line gives them."""
+    for name, option in (
+        ("relax_tolerance_eV_angstrom", "--relax-fmax"),
+        ("force_tolerance_eV_angstrom", "--fmax"),
+        ("rattle_angstrom", "--rattle"),
+        ("Allow more steps", "Allow more --steps"),
+        ("use more images", "use more --images"),
+    ):
+        text = text.replace(name, option)
+    return text
+
+
 def _one(first: str | None, second: str | None) -> str:
     given = [text for text in (first, second) if text is not None]
     if len(given) != 1:
@@ -216,7 +261,7 @@ def _status() -> Any:
 def _line(run: MigrationBarrier | Failure, known: bool) -> str:
     kept = " (kept from before)" if known else ""
     if hasattr(run, "reason"):
-        return f"{run.size}, seed {run.seed}: no barrier: {run.reason}"
+        return f"{run.size}, seed {run.seed}: no barrier: {_spoken(run.reason)}"
     band = run.band
     text = (
         f"{run.size}, seed {run.seed}: {band.forward_eV:.3f} eV, back {band.backward_eV:.3f} eV; force "

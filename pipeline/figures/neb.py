@@ -96,7 +96,8 @@ def paths(series: FiniteSize, literature: Sequence[Barrier] = ()) -> Figure:
     ax.set_xticks(atoms, [str(n) for n in atoms])
     ax.minorticks_off()
     ax.set_xlim(atoms.min() / 1.4, atoms.max() * 1.4)
-    ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+    bottom, top = min(0.0, ax.get_ylim()[0]), ax.get_ylim()[1]
+    ax.set_ylim(bottom, top + 0.05 * (top - bottom))
     ax.set_xlabel("atoms of the supercell")
     ax.set_ylabel("barrier (eV)")
     ax.set_title("barrier")

@@ -88,7 +88,7 @@ def test_settings_are_frozen():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"species": "Cu_i"}, "Only vacancy hops"),
+        ({"species": "Cu_i"}, "Only vacancy hops.*allowed: V_Cu"),
         ({"species": "V_Br"}, "cannot have this vacancy"),
         ({"hop": 7}, "No such hop"),
         ({"seed": -1}, "seed"),
@@ -158,7 +158,7 @@ def test_calculators_by_name():
     assert neb.calculators("lj", source="Woo2022").source == "Woo2022"
     own = neb.calculators("ase.calculators.emt:EMT")
     assert isinstance(own.make(), EMT)
-    assert own.name == "EMT"
+    assert own.name == "ase.calculators.emt:EMT"
 
 
 @pytest.mark.parametrize("name", ["", "ase.calculators.emt:None_such", "no_such_package:Thing", "ase:__version__"])
@@ -210,7 +210,7 @@ def test_finished_runs_are_not_computed_again(series):
         COPPER, "V_Cu", COUNTED, repeats=[(2, 2, 2)], seeds=[0, 1], settings=QUICK, store=store,
         finished=lambda run, known: seen.append(known),
     )  # fmt: skip
-    assert Counted.calls == 0
+    assert Counted.calls == 1  # the unit cell that tells one calculator from another
     assert seen == [True, True]
     for old, new in zip(made.runs, again.runs, strict=True):
         assert new.forward_eV == old.forward_eV
@@ -228,7 +228,7 @@ def test_other_conditions_are_other_runs(series):
 
     def names(crystal=COPPER, theory=COUNTED, settings=QUICK, repeat=(2, 2, 2), seed=0):
         place = hop.place_hop(crystal, "V_Cu", phase="cubic", repeat=repeat, hop=0)
-        task = hop.plan(place, theory, settings, seed)
+        task = hop.plan(place, theory, settings, seed, hop.fingerprint(place, theory))
         return task.key, task.series
 
     assert names() == (run.key, run.series)
@@ -239,11 +239,41 @@ def test_other_conditions_are_other_runs(series):
         ({"repeat": (2, 2, 3)}, True),
         ({"settings": neb.Settings(images=2)}, False),
         ({"theory": neb.Theory("EMT", "another version", EMT)}, False),
+        # the name and version of the other, not its numbers
+        ({"theory": neb.Theory("EMT", "test", lambda: EMT(asap_cutoff=True))}, False),
         ({"crystal": strained}, False),
     ):
         key, other = names(**changed)
         assert key != run.key
         assert (other == run.series) == same_series
+
+
+def test_callables_of_the_same_name_are_other_calculators(tmp_path, monkeypatch):
+    (tmp_path / "first_module.py").write_text("from ase.calculators.emt import EMT as make\n", encoding="utf-8")
+    (tmp_path / "other_module.py").write_text("from ase.calculators.emt import EMT as make\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    store = tmp_path / "neb.db"
+    for name in ("first_module:make", "other_module:make"):
+        neb.finite_size(COPPER, "V_Cu", name, repeats=[(2, 2, 2)], seeds=[0], settings=QUICK, store=store)
+    assert [run.theory for run in neb.stored(store)] == ["first_module:make", "other_module:make"]
+
+
+def test_equal_runs_do_not_count_as_independent():
+    Counted.calls = 0
+    with pytest.raises(InputError, match=r"seed is asked for twice.*\[0\]"):
+        neb.finite_size(COPPER, "V_Cu", COUNTED, repeats=[(2, 2, 2)], seeds=[0, 1, 0])
+    with pytest.raises(InputError, match="supercell is asked for twice"):
+        neb.finite_size(COPPER, "V_Cu", COUNTED, repeats=[(2, 2, 2), [2, 2, 2]], seeds=[0])
+    assert Counted.calls == 0
+
+
+def test_constraints_are_refused():
+    from ase.constraints import FixAtoms
+
+    crystal = COPPER.copy()
+    crystal.set_constraint(FixAtoms([0]))
+    with pytest.raises(InputError, match=r"FixAtoms.*Remove them"):
+        neb.migration_barrier(crystal, "V_Cu", "emt")
 
 
 def test_interrupted_series_keeps_what_is_finished(tmp_path):
@@ -373,6 +403,7 @@ def test_row_is_read_by_the_database(series, tmp_path):
     assert row.source == "Jacobsen1996"
     assert "Henkelman2000" in row.refs
     assert row.charge is None
+    assert ", neb.db, series" in row.locator
     for word in (
         "hop of 2.553 angstrom (class 0)",
         "2x2x2",
@@ -506,16 +537,19 @@ def test_command_without_a_source_says_so_and_takes_it_later(command, tmp_path):
         (("--species", "V_Br"), "one crystal"),
         (("CsPbBr3", "V_Br", "--repeat", "2x2"), "not a supercell"),
         (("CsPbBr3", "V_Br", "--repeat", "0"), "not a supercell"),
+        (("CsPbBr3", "V_Br", "--repeat", "2", "--repeat", "2x2x2", "--calculator", "emt"), "twice"),
         (("CsPbBr3", "V_Br", "--seeds", "0"), "nothing to compute"),
         (("CsPbBr3", "V_Br", "--calculator", "emt", "--phase", "monoclinic"), "No structure"),
         (("CsPbBr3", "V_Br", "--calculator", "no-such"), "No calculator"),
+        (("CsPbBr3", "V_Br", "--relax-fmax", "0"), "--relax-fmax"),
+        (("Cu", "V_Cu"), "--structure FILE"),
     ],
 )
 def test_command_with_wrong_arguments(command, tmp_path, arguments, message):
-    result = command(*arguments, "--out", tmp_path)
+    result = command(*arguments, "--out", tmp_path / "new" / "folder")
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
-    assert not (tmp_path / "neb.db").exists()
+    assert not (tmp_path / "new").exists()
 
 
 def test_command_has_the_defaults_of_the_settings():

@@ -95,22 +95,43 @@ def test_asymmetric_barrier_on_a_curved_path(images):
     assert 0 < band.saddle < images + 1
 
 
-def test_unstable_symmetric_ends_are_found_and_left():
-    """The trap of ideal perovskite cells: on the symmetry line y = 0 forces vanish, and the minima lie beside it."""
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("shift", [0.0, 1e-13])
+def test_unstable_symmetric_ends_are_found_and_left(seed, shift):
+    """The trap of ideal perovskite cells: on the symmetry line y = 0 forces vanish, and the minimum lies beside it.
+
+    From either side of y = 0 the slope leads to y = 1, so that rounding cannot send the ends to different valleys.
+    """
+    depth, height, a = 2.0, 0.3, 4.0
+    made = theory(
+        lambda x, y: 0.5 * height * (1 - np.cos(2 * np.pi * x / a)) + depth * (3 * y**4 - 4 * y**3),
+        lambda x, y: (np.pi * height / a * np.sin(2 * np.pi * x / a), 12 * depth * (y**3 - y**2)),
+    )
+    # the rattle is wide, so that no image of the first guess is left where the forces vanish
+    settings = {"start": "linear", "rattle_angstrom": 0.2}
+    first, last = atom(shift), atom(a + shift, shift)
+    with pytest.raises(ConvergenceError, match="below the ends") as caught:
+        neb.minimum_energy_path(first, last, made, neb.Settings(**settings, rounds=1), seed=seed)
+    assert "relax" in str(caught.value)
+    # given its rounds, the band is strung again from the states below, and the barrier is the exact one (5e-3 eV)
+    band = neb.minimum_energy_path(first, last, made, neb.Settings(**settings), seed=seed)
+    assert band.rounds > 1
+    assert band.forward_eV == pytest.approx(height, abs=5e-3)
+    for end in (band.images[0], band.images[-1]):
+        assert end.positions[0, 1] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_images_in_different_valleys_are_not_told_to_take_more_steps(seed):
+    """Valleys on both sides of the ends: the band may never converge, but what is wrong are its ends."""
     depth, height, a = 0.4, 0.3, 4.0
     made = theory(
         lambda x, y: 0.5 * height * (1 - np.cos(2 * np.pi * x / a)) + depth * (y**2 - 1) ** 2,
         lambda x, y: (np.pi * height / a * np.sin(2 * np.pi * x / a), 4 * depth * y * (y**2 - 1)),
     )
-    first, last = atom(0.0), atom(a)
-    with pytest.raises(ConvergenceError, match="below the ends") as caught:
-        neb.minimum_energy_path(first, last, made, neb.Settings(start="linear", rounds=1))
-    assert "relax" in str(caught.value)
-    # given its rounds, the band is strung again from the states below, and the barrier is the exact one (5e-3 eV)
-    band = neb.minimum_energy_path(first, last, made, neb.Settings(start="linear"))
-    assert band.rounds > 1
-    assert band.forward_eV == pytest.approx(height, abs=5e-3)
-    assert abs(band.images[0].positions[0, 1]) == pytest.approx(1.0, abs=0.01)
+    settings = neb.Settings(start="linear", rounds=1, steps=200)
+    with pytest.raises(ConvergenceError, match="below the ends"):
+        neb.minimum_energy_path(atom(0.0), atom(a), made, settings, seed=seed)
 
 
 def test_end_in_a_shallow_state_of_its_site():
