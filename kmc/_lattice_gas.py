@@ -6,8 +6,10 @@ changed: the neighbours, and their neighbours where species bind to each other.
 
 All that an event reads of a site but its species lies in one row: its neighbours, its leaf, the rate of each process
 with each neighbour. For six neighbours and one kind of hop a row is one cache line.
-Without bonds the rates of a row do not depend on the configuration: they are computed once and only summed
-(`CACHED`). With bonds, and while conditions ramp, a row is recomputed where it is needed (`LIVE`).
+
+Without bonds the rates of a row do not depend on the configuration: they are computed once and only summed. With bonds,
+and while conditions ramp, a row is computed where it is needed: the argument `live` is True. Otherwise it is None, and
+so is `tracking` without labels: what they switch on is then not even compiled.
 
 Rates are stored in single precision: a barrier is rounded by 1e-7 kT. Sums and the clock are in double.
 """

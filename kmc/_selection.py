@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 # Kernels get their tables whole, as named tuples of arrays. A call that is not inlined would copy them, and counting
-# references to every array would cost ten times the physics: both are switched off. Nothing compiled here allocates.
+# references to every array would cost eight times the physics: both are switched off. Nothing compiled here allocates.
 _FREE: dict[str, Any] = {"cache": True, "_nrt": False}
 kernel = njit(**_FREE)
 inline = njit(forceinline=True, **_FREE)
