@@ -83,10 +83,10 @@ def doubts(
             else f"The first law with physical quantities is {sound.title}, {sound.delta:.1f} in AICc behind."
         )
     if spikes.V.size:
-        said.append(
-            f"{spikes.V.size} {'point is' if spikes.V.size == 1 else 'points are'} left out as spikes, at "
-            f"{', '.join(f'{v:.3g} V' for v in spikes.V[:5])}{' ...' if spikes.V.size > 5 else ''}."
-        )
+        where = "; ".join(f"at {v:.3g} V, {T:.0f} K" for v, T in zip(spikes.V[:5], spikes.T[:5], strict=True))
+        count = spikes.V.size
+        told = "1 point is left out as a spike" if count == 1 else f"{count} points are left out as spikes"
+        said.append(f"{told}, {where}{' ...' if count > 5 else ''}.")
     said += _events(points, noise)
     return tuple(said)
 

@@ -117,6 +117,13 @@ def fit(
     every = select(data, branch)
     noise, keep = noises.estimate(every, relative_noise=relative_noise, floor_A=floor_A)
     points, spikes = every.keep(keep), every.keep(~keep)
+    if points.I.size and np.median(points.I) <= 0:
+        raise InputError(
+            "The current flows against the voltage",
+            got=f"median {np.median(points.I):.3g} A on the branch, {branch}",
+            allowed="> 0 A: a passive film",
+            action="Check the sign of the current column",
+        )
     if points.V.size < FEWEST_POINTS or np.unique(points.V).size < 5:
         raise InputError(
             "Too few points on the branch",

@@ -229,8 +229,10 @@ _WORDS = {
     "sweep": ("sweep", "branch", "direction"),
 }
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3}
-_CELSIUS = ("°C", "degC", "C")
-_HEADER = re.compile(r"\s*(?P<word>[^\s(\[/_]+)\s*(?:[(\[]\s*(?P<a>[^)\]]+?)\s*[)\]]|[/_]\s*(?P<b>\S+))?\s*")
+_CELSIUS = ("°C", "℃", "degC", "C")
+# a unit ends the header: in brackets, or after / or _
+_ENDS = (re.compile(r".*[(\[]\s*([^)\]]+?)\s*[)\]]\s*"), re.compile(r".*[/_]\s*([^\s/_]+)\s*"))
+_HEADER = re.compile(r"\s*(?P<word>[^\s(\[/_]+)")
 
 
 def _unit(text: str | None, name: str) -> tuple[float, float] | None:
@@ -245,6 +247,14 @@ def _unit(text: str | None, name: str) -> tuple[float, float] | None:
     return None
 
 
+def _printed(label: str) -> str | None:
+    """The unit that a header names, if it names one."""
+    for end in _ENDS:
+        if match := end.fullmatch(label):
+            return match[1]
+    return None
+
+
 def read_csv(
     path: str | os.PathLike[str],
     *,
@@ -256,19 +266,21 @@ def read_csv(
     Parameters
     ----------
     path : path
-        Text with one header line; fields separated by comma, semicolon or tab; lines that start with # are
-        comments. Units stand in the header: ``voltage_V``, ``Voltage (V)``, ``I [mA]``, ``Current/nA``,
-        ``T (K)``, ``Temperature (°C)``. A column ``sweep`` of ``up`` (away from zero) and ``down`` is optional.
+        Text (UTF-8, or else Windows-1252) with one header line, whatever stands before it; fields separated by
+        comma, semicolon or tab; lines that start with # are comments. Units stand in the header: ``voltage_V``,
+        ``Voltage (V)``, ``I [mA]``, ``Current/nA``, ``T (K)``, ``Temperature (°C)``. A quantity without a column
+        of its name is taken from the only column that bears its unit: ``V1 [V]``. A column ``sweep`` of ``up``
+        (away from zero) and ``down`` is optional.
     columns : mapping, optional
         Header of each quantity, if it is not found by itself: ``{"current": "Channel 2 [nA]"}``. A header given
-        here that names no unit is taken as SI.
+        here that names no unit needs it after a colon: ``{"current": "Channel 2:nA"}``.
     temperature_K : float, K, optional
         Of the whole file, if it has no column for it.
 
     Returns
     -------
     xarray.Dataset
-        See :func:`measurement`.
+        See :func:`measurement`. Attribute ``read_as`` says in words which column was read in which unit.
 
     Raises
     ------
@@ -276,16 +288,17 @@ def read_csv(
         If the file cannot be read; names the file, the line and the column.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("not a readable text file", file=file, key="(file)", got=str(error)) from error
+    text, told = _text(file)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    start = _start(lines)
+    if start:
+        told.append(f"header in line {lines[start][0]}, what stands before it skipped")
+    lines = lines[start:]
     if len(lines) < 2:
         raise DataError("holds no table", file=file, key="(file)", allowed="a header line and lines of numbers")
-    separator = max(",;\t", key=lines[0][1].count)
+    separator = _separator(lines[0][1])
     header = [field.strip() for field in next(csv.reader([lines[0][1]], delimiter=separator))]
-    places, scales = _columns(header, dict(columns or {}), file, lines[0][0], temperature_K)
+    places, scales, units = _columns(header, dict(columns or {}), file, lines[0][0], temperature_K)
     values: dict[str, list[float]] = {name: [] for name in places}
     for number, line in lines[1:]:
         fields = next(csv.reader([line], delimiter=separator))
@@ -321,18 +334,73 @@ def read_csv(
         sweep=arrays.get("sweep"),
     )
     table.attrs["file"] = str(file)
+    said = [f"{name} from {header[places[name]]!r} in {units[name]}" for name in _UNITS if name in places]
+    if "temperature" not in places:
+        said.append(f"temperature {temperature_K:g} K as given")
+    table.attrs["read_as"] = "; ".join([", ".join(said), *told])
     return table
+
+
+def _text(file: Path) -> tuple[str, list[str]]:
+    """What a file says, and what had to be guessed for it."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise DataError("not a readable text file", file=file, key="(file)", got=str(error)) from error
+    # instruments write Windows text: its micro and degree signs are no UTF-8
+    wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+    names = ("utf-16",) if wide else ("utf-8-sig", "cp1252")
+    if b"\0" in raw and not wide:
+        raise DataError("not a readable text file", file=file, key="(file)", got="binary data", allowed="CSV text")
+    for name in names:
+        try:
+            return raw.decode(name), [] if name == "utf-8-sig" else [f"text in {name}"]
+        except UnicodeDecodeError:
+            continue
+    raise DataError("not a readable text file", file=file, key="(file)", allowed=f"text in {' or '.join(names)}")
+
+
+def _separator(line: str) -> str:
+    return max(",;\t", key=line.count)
+
+
+def _start(lines: Sequence[tuple[int, str]]) -> int:
+    """Place of the header: the first line of words above a line of as many fields, some of them numbers."""
+
+    def fields(line: str, separator: str) -> tuple[int, int]:
+        parts = [part.strip() for part in line.split(separator)]
+        return len(parts), sum(_is_number(part, separator) for part in parts)
+
+    for n in range(len(lines) - 1):
+        # that of the header: numbers may hold as many decimal commas as there are semicolons
+        separator = _separator(lines[n][1])
+        (size, numbers), (below, filled) = (fields(line, separator) for _, line in lines[n : n + 2])
+        if size >= 2 and numbers == 0 and below == size and filled >= 2:
+            return n
+    return 0
+
+
+def _is_number(text: str, separator: str) -> bool:
+    try:
+        float(text if separator == "," else text.replace(",", ".", 1))
+    except ValueError:
+        return False
+    return True
 
 
 def _columns(
     header: Sequence[str], named: dict[str, str], file: Path, line: int, temperature_K: float | None
-) -> tuple[dict[str, int], dict[str, tuple[float, float]]]:
-    """Place of each quantity in the header, and the factor and offset to SI."""
-    for name, label in named.items():
+) -> tuple[dict[str, int], dict[str, tuple[float, float]], dict[str, str]]:
+    """Place of each quantity in the header, the factor and offset to SI, and the unit in words."""
+    given: dict[str, str] = {}
+    for name, label in list(named.items()):
         if name not in _WORDS:
             raise InputError("unknown quantity in columns", got=name, allowed=", ".join(_WORDS))
-        if label not in header:
-            near = get_close_matches(label, header, n=1)
+        front, colon, unit = label.rpartition(":")
+        if label not in header and colon and front.strip() in header:
+            named[name], given[name] = front.strip(), unit.strip()
+        elif label not in header:
+            near = get_close_matches(front.strip() or label, header, n=1)
             raise DataError(
                 f"column {label!r} is not there",
                 file=file,
@@ -342,51 +410,84 @@ def _columns(
             )
     places: dict[str, int] = {}
     scales: dict[str, tuple[float, float]] = {}
-    for name, words in _WORDS.items():
-        if name in named:
-            found = [header.index(named[name])]
-        else:
-            found = [n for n, label in enumerate(header) if (m := _HEADER.match(label)) and m["word"].lower() in words]
-        if len(found) > 1:
-            raise DataError(
-                f"several columns could be the {name}",
-                file=file,
-                key=f"line {line}",
-                got=", ".join(repr(header[n]) for n in found),
-                action=f"Choose one with columns={{{name!r}: ...}}, on the command line --column {name}=HEADER",
-            )
-        if not found:
-            if name == "sweep" or (name == "temperature" and temperature_K is not None):
-                continue
-            raise DataError(
-                f"no column is the {name}",
-                file=file,
-                key=f"line {line}",
-                got=", ".join(header),
-                allowed=f"for instance {name}_{_UNITS[name]}",
-                action="Give temperature_K, on the command line --temperature, if all is at one temperature"
-                if name == "temperature"
-                else f"Choose one with columns={{{name!r}: ...}}, on the command line --column {name}=HEADER",
-            )
-        places[name] = found[0]
+    units: dict[str, str] = {}
+    for name in _WORDS:
+        place = _place(name, header, named, file, line, temperature_K)
+        if place is None:
+            continue
+        places[name] = place
         if name == "sweep":
             continue
-        match = _HEADER.fullmatch(header[found[0]])
-        printed = None if match is None else match["a"] or match["b"]
+        key = f"line {line}, column {header[place]!r}"
+        printed = _printed(header[place])
         scale = _unit(printed, name)
-        if scale is None and printed is None and name in named:
-            scale = (1.0, 0.0)
+        if name in given:
+            stated = _unit(given[name], name)
+            if stated is not None and scale is not None and stated != scale:
+                raise DataError(
+                    f"the header names another unit of {name} than is given",
+                    file=file,
+                    key=key,
+                    got=given[name],
+                    allowed=printed,
+                )
+            printed, scale = given[name], stated
         if scale is None:
             raise DataError(
                 f"the header names no unit of {name}" if printed is None else f"unknown unit of {name}",
                 file=file,
-                key=f"line {line}, column {header[found[0]]!r}",
+                key=key,
                 got=printed,
                 allowed=f"{_UNITS[name]} with a prefix{', °C' if name == 'temperature' else ''}",
-                action=f"Write it as {name}_{_UNITS[name]} or {name} ({_UNITS[name]})",
+                action=f"Write it as {name}_{_UNITS[name]} or {name} ({_UNITS[name]}), or give the unit: "
+                f'--column "{name}={header[place]}:{_UNITS[name]}"',
             )
-        scales[name] = scale
-    return places, scales
+        assert printed is not None
+        scales[name], units[name] = scale, "°C" if scale[1] else printed
+    return places, scales, units
+
+
+def _place(
+    name: str, header: Sequence[str], named: Mapping[str, str], file: Path, line: int, temperature_K: float | None
+) -> int | None:
+    """Column of a quantity: the one named, the one with its name, the only one with its unit."""
+    if name in named:
+        return header.index(named[name])
+    words = [(m["word"].lower() if (m := _HEADER.match(label)) else "") for label in header]
+    found = [n for n, word in enumerate(words) if word in _WORDS[name]]
+    if not found and name != "sweep" and not (name == "temperature" and temperature_K is not None):
+        taken = {header.index(label) for label in named.values()}
+        # C alone is the coulomb too
+        found = [
+            n
+            for n, label in enumerate(header)
+            if n not in taken
+            and _unit(_printed(label), name) is not None
+            and (_printed(label) != "C" or words[n].startswith("t") or "temp" in label.lower())
+        ]
+    choose = f"Choose one with columns={{{name!r}: ...}}, on the command line --column {name}=HEADER"
+    if len(found) > 1:
+        raise DataError(
+            f"several columns could be the {name}",
+            file=file,
+            key=f"line {line}",
+            got=", ".join(repr(header[n]) for n in found),
+            action=choose,
+        )
+    if found:
+        return found[0]
+    if name == "sweep" or (name == "temperature" and temperature_K is not None):
+        return None
+    raise DataError(
+        f"no column is the {name}",
+        file=file,
+        key=f"line {line}",
+        got=", ".join(header),
+        allowed=f"for instance {name}_{_UNITS[name]}",
+        action="Give temperature_K, on the command line --temperature, if all is at one temperature"
+        if name == "temperature"
+        else choose,
+    )
 
 
 def _number(text: str, name: str, separator: str, file: Path, where: str) -> float:

@@ -17,12 +17,14 @@ from scipy.optimize import minimize
 from ..errors import InputError
 from .measurement import Points
 
-__all__ = ["Noise", "estimate"]
+__all__ = ["Noise", "estimate", "readmit"]
 
 Array = NDArray[np.float64]
 
 # a point that is so many standard deviations off its neighbours is a spike
 SPIKE = 6.0
+# a point so many off is judged by the noise of the others: it widens the noise that it is judged by
+SUSPECT = 3.5
 # and by this much on the axis, 10 % of the current: the polynomial through its neighbours is no better than some per
 # cent where a curve bends from point to point
 SPIKE_SIZE = 0.1
@@ -33,6 +35,8 @@ NEIGHBOURS = 6
 # scale of the Student t of 4 degrees that fits Gaussian noise best, in its standard deviations: the root t of
 # E[5 z^2 / (4 t^2 + z^2)] = 1 for a standard normal z
 STUDENT_SCALE = 0.8310
+# fits of the noise before points are judged: the axis follows the noise, and the noise the axis
+MOST_FITS = 10
 # fewer than this and the scatter is not known well enough to judge a fit by it
 ENOUGH = 12
 
@@ -127,26 +131,29 @@ def estimate(
     # of the curve itself would pass for noise
     f = floor_A if floor_A is not None else s * smallest
     known = False
-    for _ in range(4 + points.V.size // 20):
+    settled = relative_noise is not None and floor_A is not None
+    fits = 0
+    for _ in range(MOST_FITS + points.V.size // 20):
         centres, others, weights = _neighbours(points, keep)
         known = centres.size >= ENOUGH
         if not known:
             break
         bend = max(f / s, 1e-3 * smallest)
         y = np.arcsinh(points.I / bend)
-        level = bend * np.sinh((weights * y[others]).sum(axis=1))  # current by the neighbours
-        off = (y[centres] - np.arcsinh(level / bend)) / np.sqrt(1.0 + (weights**2).sum(axis=1))
-        if relative_noise is None or floor_A is None:
+        level, off = _off(points, y, bend, centres, others, weights)
+        if not settled:
             s, f = _fitted(off, level, bend, s, f, relative_noise, floor_A, nothing)
             s = max(s, FINEST) if relative_noise is None else s
-        spread = np.sqrt(((s * level) ** 2 + f**2) / (level**2 + bend**2))
-        score = np.where(np.abs(off) > SPIKE_SIZE, np.abs(off) / spread, 0.0)
+            fits += 1
+            # a floor that still rises from its start would make spikes of the readings next to it
+            if abs(max(f / s, 1e-3 * smallest) / bend - 1) >= 0.05 and fits < MOST_FITS:
+                continue
+        score = _score(level, off, s, f, bend)
         worst = int(np.argmax(score))
-        if score[worst] <= SPIKE:
-            if abs(max(f / s, 1e-3 * smallest) / bend - 1) < 0.05:
-                break
-            continue
+        if score[worst] <= SUSPECT:
+            break
         keep[centres[worst]] = False
+        fits = min(fits, MOST_FITS - 2)
     if floor_A is None and not known:
         f = 0.0
     if (points.I[keep] <= 0).any() and f <= nothing:
@@ -163,7 +170,51 @@ def estimate(
         bend_A=max(f / s, 1e-3 * smallest),
         given=relative_noise is not None,
     )
-    return noise, keep
+    return noise, readmit(points, keep, noise)
+
+
+def readmit(points: Points, keep: NDArray[np.bool_], noise: Noise) -> NDArray[np.bool_]:
+    """Which points are no spikes, once the noise is better known than when they were judged.
+
+    Parameters
+    ----------
+    points : Points
+    keep : array of bool, shape (points,)
+        False for a spike so far.
+    noise : Noise
+
+    Returns
+    -------
+    array of bool, shape (points,)
+        `keep`, and those spikes that lie on the curve through the points kept, by this noise.
+    """
+    keep = keep.copy()
+    if noise.relative is None:
+        return keep
+    y = noise.straight(points.I)
+    for n in np.flatnonzero(~keep):
+        with_it = keep.copy()
+        with_it[n] = True
+        centres, others, weights = _neighbours(points, with_it)
+        own = centres == n
+        level, off = _off(points, y, noise.bend_A, centres[own], others[own], weights[own])
+        if own.any() and _score(level, off, noise.relative, noise.floor_A, noise.bend_A)[0] <= SPIKE:
+            keep = with_it
+    return keep
+
+
+def _off(
+    points: Points, y: Array, bend: float, centres: NDArray[np.int64], others: NDArray[np.int64], weights: Array
+) -> tuple[Array, Array]:
+    """Current by the neighbours, and how far each point is off it on the axis, as if the neighbours were exact."""
+    level = bend * np.sinh((weights * y[others]).sum(axis=1))
+    return level, (y[centres] - np.arcsinh(level / bend)) / np.sqrt(1.0 + (weights**2).sum(axis=1))
+
+
+def _score(level: Array, off: Array, s: float, f: float, bend: float) -> Array:
+    """Distance in standard deviations; 0 where it is small in itself."""
+    spread = np.sqrt(((s * level) ** 2 + f**2) / (level**2 + bend**2))
+    return np.where(np.abs(off) > SPIKE_SIZE, np.abs(off) / spread, 0.0)
 
 
 def _fitted(

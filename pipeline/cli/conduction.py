@@ -26,7 +26,7 @@ def conduction(
         list[Path],
         typer.Argument(
             help="CSV files with columns such as voltage_V, current_A, temperature_K; any prefix, °C too, named in "
-            "the header: Voltage (V), I [nA], T (K)."
+            "the header: Voltage (V), I (nA), T (K)."
         ),
     ],
     thickness_nm: Annotated[
@@ -54,7 +54,9 @@ def conduction(
     ] = [],  # noqa: B006
     column: Annotated[
         list[str],
-        typer.Option("--column", help='Header of a quantity, as "current=Channel 2 [nA]"; may be repeated.'),
+        typer.Option(
+            "--column", help='Header of a quantity, as "current=Channel 2 (nA)" or "current=I1:nA"; may be repeated.'
+        ),
     ] = [],  # noqa: B006
     static_permittivity: Annotated[
         float | None,

@@ -274,7 +274,40 @@ def test_spikes_are_left_out_and_told():
     found = fit(data, thickness_m=200e-9)
     assert found.spikes.V.tolist() == [data.voltage.values[100]]
     assert found.best.name == "poole-frenkel"
-    assert any("spike" in said for said in found.warnings)
+    at = f"at {data.voltage.values[100]:.3g} V, {data.temperature.values[100]:.0f} K"
+    assert f"1 point is left out as a spike, {at}." in found.warnings
+
+
+def swept(seed, floor=2e-12):
+    """Poole-Frenkel emission at one temperature, 4 % noise, that begins below the floor of the instrument."""
+    V, film = np.arange(0.05, 2.001, 0.05), Film(200e-9, 1e-8)
+    exact = conduction.synthetic(
+        *("poole-frenkel", V, 293.15),
+        film=film,
+        relative_noise=0.0,
+        floor_A=0.0,
+        prefactor_S_m=1.6e-1,
+        barrier_eV=0.55,
+        relative_permittivity=5.0,
+    ).current.values
+    assert exact[0] < floor < exact[10]
+    random = np.random.default_rng(seed)
+    return V, exact * (1 + 0.04 * random.standard_normal(V.size)) + floor * random.standard_normal(V.size)
+
+
+def test_points_near_the_floor_are_no_spikes_and_spikes_are():
+    # at most 1 clean sweep of 40 may lose a point; a spike of 60 % at 12 sigma is seen in more than half of them
+    lost, seen = 0, 0
+    for seed in range(40):
+        V, current = swept(seed)
+        _, keep = estimate(select(measurement(V, current, 293.15), Branch()))
+        lost += not keep.all()
+        current[20] *= 1.6
+        points = select(measurement(V, current, 293.15), Branch())
+        _, keep = estimate(points)
+        seen += V[20] in points.V[~keep]
+    assert lost <= 1
+    assert seen > 20
 
 
 def test_exact_readings_have_no_spikes_and_noise_alone_no_law():
@@ -437,9 +470,56 @@ def test_units_stand_in_the_header(tmp_path):
     np.testing.assert_allclose(table.current, [1.5e-6, 3e-6])
     text = "# a comment\nbias (V)\tChannel 2\tsweep\n0.5\t1e-9\tup\n\n1.0\t2e-9\tdown\n"
     (tmp_path / "c.txt").write_text(text)
-    table = read_csv(tmp_path / "c.txt", columns={"current": "Channel 2"}, temperature_K=310.0)
+    table = read_csv(tmp_path / "c.txt", columns={"current": "Channel 2:A"}, temperature_K=310.0)
     assert table.sweep.values.tolist() == [1.0, -1.0]
     np.testing.assert_allclose(table.temperature, 310.0)
+    assert (
+        table.attrs["read_as"]
+        == "voltage from 'bias (V)' in V, current from 'Channel 2' in A, temperature 310 K as given"
+    )
+    table = read_csv(tmp_path / "c.txt", columns={"current": "Channel 2:nA"}, temperature_K=310.0)
+    np.testing.assert_allclose(table.current, [1e-18, 2e-18])
+
+
+def test_no_unit_is_assumed(tmp_path):
+    bare = write(tmp_path / "bare.csv", [(0.5, 2.0, 20), (1.0, 4.0, 20)], ("V1", "I1", "Chuck T"))
+    columns = {"voltage": "V1:V", "current": "I1:nA", "temperature": "Chuck T:degC"}
+    table = read_csv(bare, columns=columns)
+    np.testing.assert_allclose(table.current, [2e-9, 4e-9])
+    np.testing.assert_allclose(table.temperature, 293.15)
+    assert "temperature from 'Chuck T' in °C" in table.attrs["read_as"]
+    for name in columns:
+        with pytest.raises(DataError, match=rf"names no unit of {name}.*give the unit"):
+            read_csv(bare, columns={**columns, name: columns[name].partition(":")[0]})
+    with pytest.raises(DataError, match=r"unknown unit of current.*'Ohm'"):
+        read_csv(bare, columns={**columns, "current": "I1:Ohm"})
+    own = write(tmp_path / "own.csv", [(0.5, 2.0)], ("V (V)", "Channel 2 [nA]"))
+    # the unit of a header of two words counts, and none beside it
+    assert read_csv(own, columns={"current": "Channel 2 [nA]"}, temperature_K=300.0).current.values[0] == 2e-9
+    with pytest.raises(DataError, match="another unit of current"):
+        read_csv(own, columns={"current": "Channel 2 [nA]:A"}, temperature_K=300.0)
+
+
+def test_files_as_instruments_write_them(tmp_path):
+    text = "Analyser 4\nDate;12.3.2026\nOperator, who\n\nV1 [V];I1 [µA];Stage [°C]\n0,5;1,5;20\n1,0;3,0;20\n"
+    (tmp_path / "old.csv").write_bytes(text.encode("cp1252"))
+    table = read_csv(tmp_path / "old.csv")
+    np.testing.assert_allclose(table.voltage, [0.5, 1.0])
+    np.testing.assert_allclose(table.current, [1.5e-6, 3e-6])
+    np.testing.assert_allclose(table.temperature, 293.15)
+    assert "header in line 5" in table.attrs["read_as"]
+    assert "cp1252" in table.attrs["read_as"]
+    (tmp_path / "wide.csv").write_bytes(text.encode("utf-16"))
+    np.testing.assert_array_equal(read_csv(tmp_path / "wide.csv").current, table.current)
+    (tmp_path / "binary.csv").write_bytes(b"V (V),I (A)\n\0\1\n")
+    with pytest.raises(DataError, match="not a readable text file"):
+        read_csv(tmp_path / "binary.csv")
+    two = write(tmp_path / "two.csv", [(0.5, 1, 2, 300)], ("V1 [V]", "I1 [nA]", "I2 [nA]", "T [K]"))
+    with pytest.raises(DataError, match="several columns could be the current"):
+        read_csv(two)
+    coulomb = write(tmp_path / "charge.csv", [(0.5, 1, 2)], ("V1 [V]", "I1 [nA]", "Q [C]"))
+    with pytest.raises(DataError, match="no column is the temperature"):
+        read_csv(coulomb)
 
 
 @pytest.mark.parametrize(
@@ -567,7 +647,7 @@ def test_the_command_joins_files_of_one_temperature_each(run, tmp_path):
         data = conduction.example("ohmic", temperatures_K=T, points=15, rng=int(T))
         rows = [row[:2] for row in table_of(data)]
         files.append(write(tmp_path / f"{T:.0f}.csv", rows, ("U (V)", "signal")))
-    column = ("--column", "current=signal")
+    column = ("--column", "current=signal:A")
     code, told, _ = run(*files, "--temperature", 280, "--temperature", 320, *column)
     assert code == 0
     assert "at 280, 320 K" in told
@@ -589,3 +669,34 @@ def test_doctests(module):
     result = doctest.testmod(importlib.import_module(f"halidrift.physics.conduction{module}"))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "chosen", "factor"),
+    [
+        ("Channel 2 [nA]", "Channel 2 [nA]", 1e-9),
+        ("I_D (nA)", "I_D (nA)", 1e-9),
+        ("Channel 2", "Channel 2:nA", 1e-9),
+        ("Drain current/µA", "Drain current/µA", 1e-6),
+    ],
+)
+def test_a_chosen_column_keeps_the_unit_of_its_header(tmp_path, header, chosen, factor):
+    rows = f"V (V),{header},Stage Temp (°C)\n0.5,3,27\n1.0,6,27\n"
+    (tmp_path / "d.csv").write_text(rows, encoding="utf-8")
+    table = read_csv(tmp_path / "d.csv", columns={"current": chosen, "temperature": "Stage Temp (°C)"})
+    np.testing.assert_allclose(table.current, [3 * factor, 6 * factor])
+    np.testing.assert_allclose(table.temperature, 300.15)
+
+
+@pytest.mark.parametrize("header", ["Channel 2", "I_D", "I (counts)"])
+def test_a_chosen_column_without_a_unit_is_refused(tmp_path, header):
+    (tmp_path / "e.csv").write_text(f"V (V),{header},T (K)\n0.5,3,300\n1.0,6,300\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"unit of current.*give the unit: --column"):
+        read_csv(tmp_path / "e.csv", columns={"current": header})
+
+
+@pytest.mark.parametrize("law", ["ohmic", "schottky"])
+def test_a_current_against_the_voltage_has_no_law(law):
+    data = conduction.example(law, rng=1)
+    with pytest.raises(InputError, match="against the voltage"):
+        conduction.fit(data.assign(current=-data["current"]))
