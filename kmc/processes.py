@@ -6,6 +6,7 @@ lattice gas has, so they are in detailed balance whatever the energies, charges 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
@@ -21,7 +22,7 @@ EMPTY = "empty"
 """Name of a site without a particle."""
 
 
-class _Step:
+class _Step(ABC):
     """What all processes share."""
 
     barrier_eV: float | Barrier
@@ -29,14 +30,14 @@ class _Step:
     name: str
 
     @property
+    @abstractmethod
     def before(self) -> tuple[str, ...]:
         """Species on the site, and on its neighbour if that takes part."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def after(self) -> tuple[str, ...]:
         """Species afterwards."""
-        raise NotImplementedError
 
     @property
     def label(self) -> str:

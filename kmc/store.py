@@ -225,7 +225,7 @@ class Store:
     def _consolidate(self, path: Path) -> None:
         with warnings.catch_warnings():
             # zarr warns that format 3 has not standardised the copy yet; readers without it read the arrays' own
-            warnings.simplefilter("ignore")
+            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
             self._zarr.consolidate_metadata(path)
 
     def put(self, number: int, trace: xr.Dataset) -> None:

@@ -39,6 +39,17 @@ def checked(value: ArrayLike, name: str, unit: str, *, low: float = 0.0, strict:
     return float(array) if array.ndim == 0 else array
 
 
+def check_barrier(barrier_eV: ArrayLike, lowering_eV: ArrayLike) -> None:
+    """Raise ValidityError where a field lowers a barrier to zero or below."""
+    if np.any(np.asarray(barrier_eV) - lowering_eV <= 0):
+        raise ValidityError(
+            "The field removes the hop barrier",
+            got=f"{np.max(lowering_eV):g} eV of lowering on {np.min(barrier_eV):g} eV",
+            allowed="z q F a / 2 < barrier",
+            action="Lower the field: linear barrier lowering does not hold here",
+        )
+
+
 def hop_rate(
     barrier_eV: ArrayLike,
     temperature_K: ArrayLike,
@@ -99,14 +110,8 @@ def hop_rate(
         raise InputError(
             "a field without a hop length has no effect", got="hop_length_m 0 m", action="give hop_length_m"
         )
-    lowering = formulas.field_lowering(_signed(charge), field, a)
-    if np.any(np.asarray(E_a) - lowering <= 0):
-        raise ValidityError(
-            "The field removes the hop barrier",
-            got=f"{np.max(lowering):g} eV of lowering on {np.min(E_a):g} eV",
-            allowed="z q F a / 2 < barrier",
-            action="Lower the field: linear barrier lowering does not hold here",
-        )
+    lowering = formulas.field_lowering(signed(charge), field, a)
+    check_barrier(E_a, lowering)
     rate = formulas.hop_rate(E_a, T, nu, lowering)
     return float(rate) if np.ndim(rate) == 0 else rate
 
@@ -191,8 +196,7 @@ def drift_velocity(
     """
     rate = hop_rate(barrier_eV, temperature_K, attempt_frequency_Hz)
     a, field = checked(hop_length_m, "hop_length_m", "m"), _field(field_V_m)
-    if np.any(np.abs(formulas.field_lowering(_signed(charge), field, a)) >= barrier_eV):
-        raise ValidityError("The field removes the hop barrier", got=f"{np.abs(field).max():g} V/m")
+    check_barrier(barrier_eV, np.abs(formulas.field_lowering(signed(charge), field, a)))
     velocity = formulas.mott_gurney_velocity(rate, a, charge, field, temperature_K)
     return float(velocity) if np.ndim(velocity) == 0 else velocity
 
@@ -360,14 +364,15 @@ def transit_time(thickness_m: ArrayLike, mobility_m2_Vs: ArrayLike, voltage_V: A
     return formulas.transit_time(length, mu, checked(voltage_V, "voltage_V", "V"))
 
 
-def _signed(charge: int) -> int:
+def signed(charge: int) -> int:
+    """Return a charge number; InputError if it is none."""
     if isinstance(charge, bool) or not np.isfinite(charge) or int(charge) != charge:
         raise InputError("charge must be a whole number", got=charge, allowed="such as 1, 0 or -2")
     return int(charge)
 
 
 def _charge(charge: int) -> int:
-    if _signed(charge) == 0:
+    if signed(charge) == 0:
         raise InputError("charge must be a whole number, not zero", got=charge, allowed="such as 1 or -2")
     return abs(int(charge))
 

@@ -151,10 +151,13 @@ def fit(
 
 
 def _temperatures(T: Array) -> tuple[float, ...]:
-    """Set temperatures: readings that follow each other within the scatter of a cryostat are one."""
-    ordered = np.sort(T)
-    groups = np.split(ordered, np.flatnonzero(np.diff(ordered) > SAME_TEMPERATURE_K) + 1)
-    return tuple(float(group.mean()) for group in groups)
+    """Set temperatures: readings within the scatter of a cryostat are one; a slow ramp is many."""
+    ordered, groups = np.sort(T), []
+    while ordered.size:
+        near = ordered <= ordered[0] + SAME_TEMPERATURE_K
+        groups.append(float(ordered[near].mean()))
+        ordered = ordered[~near]
+    return tuple(groups)
 
 
 def _fits(problems: Sequence[Problem], noise: Noise, film: Film) -> list[LawFit]:

@@ -284,7 +284,7 @@ def minimum_energy_path(
     A vacancy in copper; the effective medium theory of ASE takes a second.
 
     >>> from ase.build import bulk
-    >>> from halidrift.physics.crystals import vacancy_hop
+    >>> from halidrift.physics.defects import vacancy_hop
     >>> from halidrift.physics.neb import calculators
     >>> initial, final = vacancy_hop(bulk("Cu", cubic=True).repeat(2), "V_Cu")
     >>> band = minimum_energy_path(initial, final, calculators("emt"), Settings(images=1))

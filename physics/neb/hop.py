@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import crystals
+from .. import crystals, defects
 from ..errors import InputError
 from ..randomness import generator
 from .band import Band, Progress, Settings, minimum_energy_path, relax
@@ -52,7 +52,7 @@ class MigrationBarrier:
     atoms : int
         Of the perfect supercell.
     hop : int
-        Class of the hop, see :func:`halidrift.physics.crystals.hops`.
+        Class of the hop, see :func:`halidrift.physics.defects.hops`.
     hop_length_angstrom : float, angstrom
         In the crystal as given.
     cell_angstrom_deg : six float
@@ -205,7 +205,7 @@ class Place:
     species: str
     phase: str
     repeat: tuple[int, int, int]
-    hop: crystals.Hop
+    hop: defects.Hop
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ def place_hop(crystal: str | Atoms, species: str, *, phase: str, repeat: Sequenc
         raise InputError(
             "Only vacancy hops are built here", got=species, allowed=", ".join(f"V_{symbol}" for symbol in present)
         )
-    choice = crystals.hops(supercell, species)
+    choice = defects.hops(supercell, species)
     if isinstance(hop, bool) or int(hop) != hop or not 0 <= hop < len(choice):
         raise InputError(
             f"No such hop of {species}",
@@ -335,7 +335,7 @@ def migration_barrier(
     phase : str
         Of the material, if it is given by name.
     hop : int, >= 0
-        Class of the hop, see :func:`halidrift.physics.crystals.hops`.
+        Class of the hop, see :func:`halidrift.physics.defects.hops`.
     seed : int, >= 0
         Of the rattle.
     settings : Settings
@@ -388,7 +388,7 @@ def compute(task: Task, progress: Progress | None) -> MigrationBarrier:
     # periodic image
     image = np.linalg.solve(cell.T, ideal[hop.end] - np.array(hop.vector_angstrom) - ideal[hop.start])
     target = atoms.positions[hop.start] + np.round(image) @ atoms.cell.array
-    initial = crystals.with_vacancy(atoms, hop.start)
+    initial = defects.with_vacancy(atoms, hop.start)
     mover = hop.end - (hop.end > hop.start)
     final = initial.copy()
     final.positions[mover] = target

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...physics.errors import InputError
-from ._console import out, page
+from ._console import out, page, told
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -141,6 +141,8 @@ def _read(files: list[Path], temperature: list[float], column: list[str]) -> xr.
         [None] * len(files) if not temperature else temperature * len(files) if len(temperature) == 1 else temperature
     )
     tables = [read_csv(file, columns=columns, temperature_K=kelvin) for file, kelvin in zip(files, each, strict=True)]
+    for file, table in zip(files, tables, strict=True):
+        told().print(f"{file}: {table.attrs['read_as']}", style="dim", soft_wrap=True, markup=False)
     return join(tables)
 
 

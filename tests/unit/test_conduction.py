@@ -700,3 +700,16 @@ def test_a_current_against_the_voltage_has_no_law(law):
     data = conduction.example(law, rng=1)
     with pytest.raises(InputError, match="against the voltage"):
         conduction.fit(data.assign(current=-data["current"]))
+
+
+def test_a_slow_ramp_is_many_temperatures_and_a_cryostat_one():
+    from halidrift.physics.conduction.fitting import _temperatures
+
+    assert len(_temperatures(np.arange(290.0, 330.5, 1.0))) > 15
+    assert _temperatures(300.0 + np.array([-0.5, 0.2, 0.6, 0.0])) == (pytest.approx(300.075),)
+
+
+def test_the_command_says_what_it_read(run, tmp_path):
+    file = write(tmp_path / "f.csv", table_of(conduction.example("ohmic", points=15, rng=1)))
+    _, _, said = run(file)
+    assert "current from 'I [nA]' in nA" in said

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.neighborlist import neighbor_list
 
-from halidrift.physics import crystals
+from halidrift.physics import crystals, defects
 from halidrift.physics.citations import bibliography
 from halidrift.physics.errors import DataError, InputError, ValidityError
 
@@ -238,8 +238,8 @@ def test_layer_spacing_is_kept():
 
 def test_vacancy_hop_moves_one_atom_along_the_hop():
     cell = crystals.perovskite("CsPbBr3", "orthorhombic", (1, 1, 1))
-    for hop in crystals.hops(cell, "V_Br"):
-        initial, final = crystals.vacancy_hop(cell, "V_Br", hop.index)
+    for hop in defects.hops(cell, "V_Br"):
+        initial, final = defects.vacancy_hop(cell, "V_Br", hop.index)
         assert initial.get_chemical_symbols() == final.get_chemical_symbols()
         assert counts(initial)["Br"] == counts(cell)["Br"] - 1
         moved = np.flatnonzero(np.linalg.norm(final.positions - initial.positions, axis=1) > 0)
@@ -255,29 +255,29 @@ def test_vacancy_hop_moves_one_atom_along_the_hop():
 
 def test_hops_of_several_sublattices():
     cubic = crystals.perovskite("CsPbBr3")
-    (edge,) = crystals.hops(cubic, "V_Br")
+    (edge,) = defects.hops(cubic, "V_Br")
     assert (edge.multiplicity, edge.kinds) == (8, (0, 0))
     assert edge.length_angstrom == pytest.approx(5.874 / np.sqrt(2))
-    (cage,) = crystals.hops(cubic, "Cs")
+    (cage,) = defects.hops(cubic, "Cs")
     assert (cage.multiplicity, cage.length_angstrom) == (6, pytest.approx(5.874))
-    assert [h.multiplicity for h in crystals.hops(crystals.perovskite("MAPbI3"), "V_I")] == [8]
+    assert [h.multiplicity for h in defects.hops(crystals.perovskite("MAPbI3"), "V_I")] == [8]
     from ase.build import bulk
 
-    (metal,) = crystals.hops(bulk("Cu", cubic=True), "V_Cu")
+    (metal,) = defects.hops(bulk("Cu", cubic=True), "V_Cu")
     assert metal.multiplicity == 12
 
 
 def test_interstitials():
     cell = crystals.perovskite("CsPbI3", repeat=(2, 2, 2))
-    silver = crystals.with_interstitial(cell, "Ag", "window")
+    silver = defects.with_interstitial(cell, "Ag", "window")
     near = np.sort(silver.get_distances(len(cell), range(len(cell)), mic=True))
     # four iodides of the square and the A sites on both sides, all half a lattice constant away
     assert near[:6] == pytest.approx(6.2894 / 2)
     assert near[6] > 1.1 * near[5]
     assert silver.get_chemical_symbols()[-1] == "Ag"
-    tilted = crystals.with_interstitial(crystals.perovskite("CsPbBr3", "orthorhombic", (2, 1, 2)), "Ag", "window", 3)
+    tilted = defects.with_interstitial(crystals.perovskite("CsPbBr3", "orthorhombic", (2, 1, 2)), "Ag", "window", 3)
     assert tilted.get_distances(80, range(80), mic=True).min() > 2.2
-    placed = crystals.with_interstitial(cell, "I", (1.5, 1.5, 1.5))
+    placed = defects.with_interstitial(cell, "I", (1.5, 1.5, 1.5))
     assert placed.positions[-1].tolist() == [1.5, 1.5, 1.5]
 
 
@@ -333,16 +333,16 @@ CUBIC = crystals.perovskite("CsPbBr3")
         (lambda: crystals.ruddlesden_popper("CsPbBr3", "Na", 1), "Unknown spacer"),
         (lambda: crystals.ruddlesden_popper("CsPbBr3", "Cs", 2, layer_spacing_angstrom=11.0), "overlap"),
         (lambda: crystals.ruddlesden_popper("CsPbBr3", "Cs", 2, vacuum_angstrom=0.0), "vacuum_angstrom"),
-        (lambda: crystals.with_vacancy(CUBIC, 5), "No such atom"),
-        (lambda: crystals.with_vacancy(CUBIC, -1), "No such atom"),
-        (lambda: crystals.with_interstitial(CUBIC, "Qq", "window"), "Unknown element"),
-        (lambda: crystals.with_interstitial(CUBIC, "Ag", "hole"), "window"),
-        (lambda: crystals.with_interstitial(CUBIC, "Ag", "window", 99), "No such window"),
-        (lambda: crystals.with_interstitial(CUBIC, "Ag", (0.1, 0, 0)), "lies on an atom"),
-        (lambda: crystals.hops(CUBIC, "V_I"), "V_Br"),
-        (lambda: crystals.hops(crystals.perovskite("MAPbI3"), "V_H"), "organic"),
-        (lambda: crystals.vacancy_hop(CUBIC, "V_Br", 1), "No such hop"),
-        (lambda: crystals.vacancy_hop(CUBIC, "V_Cs"), "own image"),
+        (lambda: defects.with_vacancy(CUBIC, 5), "No such atom"),
+        (lambda: defects.with_vacancy(CUBIC, -1), "No such atom"),
+        (lambda: defects.with_interstitial(CUBIC, "Qq", "window"), "Unknown element"),
+        (lambda: defects.with_interstitial(CUBIC, "Ag", "hole"), "window"),
+        (lambda: defects.with_interstitial(CUBIC, "Ag", "window", 99), "No such window"),
+        (lambda: defects.with_interstitial(CUBIC, "Ag", (0.1, 0, 0)), "lies on an atom"),
+        (lambda: defects.hops(CUBIC, "V_I"), "V_Br"),
+        (lambda: defects.hops(crystals.perovskite("MAPbI3"), "V_H"), "organic"),
+        (lambda: defects.vacancy_hop(CUBIC, "V_Br", 1), "No such hop"),
+        (lambda: defects.vacancy_hop(CUBIC, "V_Cs"), "own image"),
     ],
 )
 def test_refusals(call, message):
@@ -357,10 +357,11 @@ def test_what_cannot_be_built_is_refused():
         crystals.ruddlesden_popper("MAPbI3", "PEA", 1, layer_spacing_angstrom=10.0)
 
 
-def test_doctests():
+@pytest.mark.parametrize("module", ["crystals", "defects"])
+def test_doctests(module):
     import doctest
 
-    result = doctest.testmod(importlib.import_module("halidrift.physics.crystals"))
+    result = doctest.testmod(importlib.import_module(f"halidrift.physics.{module}"))
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -25,7 +25,7 @@ ROOT = Path(hd.__file__).resolve().parent
 LEVELS = ("physics", "kmc", "fem", "compact", "pipeline")
 # which modules may import a heavy library; everything else stays free of it
 FENCES = {
-    "ase": {"physics/crystals.py", "physics/networks.py", "physics/neb/*"},
+    "ase": {"physics/crystals.py", "physics/defects.py", "physics/networks.py", "physics/neb/*"},
     "chgnet": {"physics/neb/*"},
     "distributed": {"kmc/replicas.py"},
     "fipy": {"fem/*"},

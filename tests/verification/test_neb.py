@@ -10,7 +10,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.optimize import FIRE
 
-from halidrift.physics import crystals, neb
+from halidrift.physics import defects, neb
 from halidrift.physics.errors import ConvergenceError, ValidityError
 
 STIFF = 4.0  # eV/angstrom^2, of the directions in which nothing happens
@@ -217,7 +217,7 @@ def test_fcc_vacancy_against_the_saddle_by_symmetry(metal, seed):
     The band is given 4 images, of which none starts half way, and must agree within 5 meV (stated before the run).
     """
     crystal = bulk(metal, cubic=True)
-    initial, final = crystals.vacancy_hop(crystal.repeat(2), f"V_{metal}")
+    initial, final = defects.vacancy_hop(crystal.repeat(2), f"V_{metal}")
     middle = initial.copy()
     middle.positions = 0.5 * (initial.positions + final.positions)
     energies = []
