@@ -106,10 +106,10 @@ class _State(NamedTuple):
 
 # what this model reads from a device card
 _PARAMETERS = (
-    "anode_share",
     "attempt_frequency_Hz",
     "bond_energy_eV",
-    "cathode_share",
+    "mean_field_anode_share",
+    "mean_field_cathode_share",
     "mean_field_channel_energy_eV",
     "mean_field_channel_radius_m",
     "charge_transfer_barrier_eV",
@@ -123,6 +123,8 @@ _PARAMETERS = (
     "metal_conductivity_S_m",
     "nucleus_radius_m",
     "reduction_barrier_eV",
+    "reverse_anode_share",
+    "reverse_cathode_share",
     "series_resistance_ohm",
     "temperature_coefficient_1_K",
     "thermal_conductivity_W_mK",
@@ -284,15 +286,21 @@ class Column:
         low = low + contact * mesh.end_area_m2 * metal[mesh.bottom] ** 2 * (_NEIGHBOURS * self.base[mesh.bottom])
         return mesh.solve(links, low, none, nothing, 1.0, 0.0, loss=_ELECTRON_LOSS_S * self.sites)
 
-    def interface_share(self, metal: Array, connected: Array) -> Array:
-        """Share of the film voltage that drives reduction at each site, from the metal that the site touches.
+    def interface_shares(self, film_V: float) -> tuple[float, float]:
+        """Shares of the film voltage at the active electrode and at metal joined to the counter electrode."""
+        side = "reverse_" if film_V < 0 else "mean_field_"
+        return self.number[f"{side}anode_share"], self.number[f"{side}cathode_share"]
+
+    def overpotential(self, film_V: float, metal: Array, connected: Array) -> Array:
+        """Voltage that drives reduction at each site, from the metal that the site touches.
 
         Metal joined to the counter electrode sees the cathode's share; metal joined to the active electrode
         only sees minus the anode's share, as the active electrode itself does.
         """
-        p, mean = self.number, self.neighbour_mean(metal)
+        mean = self.neighbour_mean(metal)
         joined = np.clip(self.neighbour_mean(metal * connected) / np.maximum(mean, 1e-12), 0.0, 1.0)
-        return p["cathode_share"] * joined - p["anode_share"] * (1.0 - joined)
+        active, counter = self.interface_shares(film_V)
+        return film_V * (counter * joined - active * (1.0 - joined))
 
     def exchange(self, eta: Array, temperature: Array, neighbours: Array) -> tuple[Array, Array, Array, Array]:
         """Rates of reduction and oxidation next to metal, Hz, and their slopes against the number of neighbours."""
@@ -320,7 +328,7 @@ class Column:
     def injection(self, film_V: float, temperature: Array) -> tuple[Array, Array]:
         """Rates of injection and return at each site below the active electrode, Hz."""
         p, kT = self.number, K_B * temperature
-        drop = p["anode_share"] * film_V
+        drop = self.interface_shares(film_V)[0] * film_V
         rise = self.ion_eV + self.outside_eV[self.mesh.top] - drop
         back = np.maximum(np.maximum(p["charge_transfer_barrier_eV"] + 0.5 * drop, 0.0), -rise)
         return p["attempt_frequency_Hz"] * np.exp(-(back + rise) / kT), p["attempt_frequency_Hz"] * np.exp(-back / kT)
@@ -329,12 +337,12 @@ class Column:
         """Metal and ions after one implicit step at a fixed film voltage, and atoms injected; None without success."""
         p, mesh, sites = self.number, self.mesh, self.sites
         metal, potential = old.metal, old.potential
-        eta = film_V * self.interface_share(metal, old.connected)
+        eta = self.overpotential(film_V, metal, old.connected)
         left, right = mesh.left, mesh.right
         free = 1.0 - old.metal + 1e-6  # room for ions; the floor keeps a full cell solvable
         kT = K_B * temperature
         hop = p["attempt_frequency_Hz"] * np.exp(-p["hop_barrier_eV"] / kT)
-        share = max(0.0, 1.0 - p["anode_share"] - p["cathode_share"])
+        share = max(0.0, 1.0 - sum(self.interface_shares(film_V)))
         energy = share * film_V * potential + self.outside_eV
         kT_face = 0.5 * (kT[left] + kT[right])
         u = (energy[left] - energy[right]) / kT_face

@@ -12,7 +12,8 @@ Timed processes, one leaf a site and one for each site under the active electrod
 * in explicit transport, everything an ion can do: hop, be reduced, return to the electrode.
 
 In fast transport an ion takes its steps at once (the jump chain of the same rates, with no clock) until it is
-reduced or back in the electrode: exact while less than one ion is in flight at a time.
+reduced or back in the electrode: exact while less than one ion is in flight at a time. An ion that turns back where it
+entered changes nothing; such pairs of events are left out, and the rate of those that remain is exact.
 """
 
 from __future__ import annotations
@@ -36,14 +37,17 @@ EMPTY, ION = 0, 1
 # status of `advance`
 DONE, TOO_MANY_EVENTS, LOST_ION, FIELD_NOT_CONVERGED, MELTED = 0, 1, 2, 3, 4
 
-# slots of `clock`
-TIME, DEVICE_VOLTAGE, CURRENT, CONDUCTANCE, TEMPERATURE, FILAMENT, PEAK = 0, 1, 2, 3, 4, 5, 6
-CLOCK_SIZE = 7
+# slots of `clock`; FLIGHT sums the time that ions of fast transport would have been on their way
+TIME, DEVICE_VOLTAGE, CURRENT, CONDUCTANCE, TEMPERATURE, FILAMENT, PEAK, FLIGHT = range(8)
+CLOCK_SIZE = 8
 
 # slots of `tally`
 N_METAL, N_ION, EVENTS, HOPS, INJECTED, RETURNED, DEPOSITED, DISSOLVED, SOLVES, SWEEPS = range(10)
-ITERATIONS, FIELD_STALE, PSI_STALE = 10, 11, 12
-COUNT_SIZE = 13
+ITERATIONS, FIELD_STALE, PSI_STALE, CAUGHT = 10, 11, 12, 13
+COUNT_SIZE = 14
+
+# an ion that has taken so many steps has forgotten where it began; its end is drawn from as many more
+_FORGOTTEN = 10_000
 
 
 class State(NamedTuple):
@@ -80,6 +84,8 @@ class Physics(NamedTuple):
     ion_eV: float
     anode_share: float
     cathode_share: float
+    reverse_anode_share: float
+    reverse_cathode_share: float
     contact_S: float
     metal_S: float
     tunnel_decay_1_m: float
@@ -129,9 +135,27 @@ def tree_find(tree, x):
 
 
 @njit(cache=True)
-def interface_share(u, physics):
-    """Share of the device voltage at the surface of metal at unit potential u; positive drives reduction."""
-    return physics.cathode_share * (1.0 - u) - physics.anode_share * u
+def interface_shares(V, physics):
+    """Shares of the device voltage at the active electrode and at metal on the counter electrode's potential."""
+    if V < 0.0:
+        return physics.reverse_anode_share, physics.reverse_cathode_share
+    return physics.anode_share, physics.cathode_share
+
+
+@njit(cache=True)
+def overpotential(u, V, physics):
+    """Voltage across the surface of metal at unit potential u; positive drives reduction."""
+    active, counter = interface_shares(V, physics)
+    return V * (counter * (1.0 - u) - active * u)
+
+
+@njit(cache=True)
+def local_temperature(u, T, physics):
+    """Temperature where the unit potential is u, hottest half way between the contacts, which stay cool.
+
+    Heat and current flow between the same two contacts, so isotherms are equipotentials; T is the hottest of them.
+    """
+    return physics.ambient_K + (T - physics.ambient_K) * 4.0 * u * (1.0 - u)
 
 
 @njit(cache=True)
@@ -153,11 +177,12 @@ def reduction_rate(n, eta, offset_eV, physics, T):
 
 
 @njit(cache=True)
-def electrode_rates(offset_eV, V, physics, T):
-    """Oxidation of the active electrode into the site below it, and the return of that ion."""
+def electrode_rates(offset_eV, V, physics):
+    """Oxidation of the active electrode into the site below it, and the return of that ion; the electrode is cool."""
     back, out = charge_transfer_barriers(
-        physics.transfer_eV, physics.transfer_eV + physics.ion_eV + offset_eV, -physics.anode_share * V
+        physics.transfer_eV, physics.transfer_eV + physics.ion_eV + offset_eV, overpotential(1.0, V, physics)
     )
+    T = physics.ambient_K
     return hop_rate(out, T, physics.attempt_Hz, 0.0), hop_rate(back, T, physics.attempt_Hz, 0.0)
 
 
@@ -180,24 +205,44 @@ def contact(s, state):
 
 
 @njit(cache=True)
-def ion_choices(s, V, T, state, physics):
+def reduction_choice(s, V, T, state, physics):
+    """Rate at which the ion in site s turns into an atom: the mean over the metal that could give the electron.
+
+    Each neighbour gives it at a potential of its own: in the last gap the filament does, not the electrode.
+    """
+    n, _ = contact(s, state)
+    total = 0.0
+    for d in range(6):
+        t = state.neighbours[s, d]
+        if t >= 0 and state.occupation[t] == METAL:
+            u = state.u[t]
+        elif t == TOP:
+            u = 1.0
+        elif t == BOTTOM and state.wetting[s]:
+            u = 0.0
+        else:
+            continue
+        total += reduction_rate(n, overpotential(u, V, physics), state.offset[s], physics, T)
+    return total / n if n > 0 else 0.0
+
+
+@njit(cache=True)
+def ion_choices(s, V, T_hot, state, physics):
     """Rates of all an ion in site s can do, into `choice`: 0-5 hops, 6 reduction, 7 return; returns their sum."""
-    film = 1.0 - physics.anode_share - physics.cathode_share
+    active, counter = interface_shares(V, physics)
+    film = 1.0 - active - counter
     choice, offset, psi = state.choice, state.offset, state.psi
-    choice[6] = 0.0
     choice[7] = 0.0
     for d in range(6):
         t = state.neighbours[s, d]
         choice[d] = 0.0
         if t >= 0 and state.occupation[t] == EMPTY:
             rise = film * V * (psi[t] - psi[s]) + offset[t] - offset[s]
+            T = local_temperature(0.5 * (psi[s] + psi[t]), T_hot, physics)  # of the saddle, alike both ways
             choice[d] = hop_rate(balanced_barrier(physics.hop_eV, rise), T, physics.attempt_Hz, 0.0)
         elif t == TOP:
-            choice[7] = electrode_rates(offset[s], V, physics, T)[1]
-    n, potential = contact(s, state)
-    if n > 0:
-        eta = interface_share(potential, physics) * V
-        choice[6] = reduction_rate(n, eta, offset[s], physics, T)
+            choice[7] = electrode_rates(offset[s], V, physics)[1]
+    choice[6] = reduction_choice(s, V, local_temperature(psi[s], T_hot, physics), state, physics)
     total = 0.0
     for k in range(8):
         total += choice[k]
@@ -285,16 +330,31 @@ def clear_metal(s, state):
 
 @njit(cache=True)
 def walk(s, V, T, state, physics, rng):
-    """Steps of one ion from site s until it is reduced (its site) or back in the electrode (-1); -2 if lost."""
-    for _ in range(20_000_000):
+    """Steps of one ion from site s until it is reduced (its site) or back in the electrode (-1); -2 if lost.
+
+    Among metal that does not take it an ion may wander for millions of steps. Once it has forgotten where it began,
+    its end is drawn from the exits that it passes, each with the chance of being taken there.
+    """
+    passed, end = 0.0, -2
+    for step in range(20 * _FORGOTTEN):
         total = ion_choices(s, V, T, state, physics)
         if total <= 0.0:
             return -2
-        k = draw(state.choice, total, rng)
+        choice = state.choice
+        state.clock[FLIGHT] += 1.0 / total
+        k = draw(choice, total, rng)
         if k == 6:
             return s
         if k == 7:
             return -1
+        if step >= _FORGOTTEN:
+            leave = choice[6] + choice[7]
+            passed += leave / total
+            if rng.random() * passed * total < leave:
+                end = s if rng.random() * leave < choice[6] else -1
+            if step >= 2 * _FORGOTTEN and passed > 0.0:
+                state.tally[CAUGHT] += 1
+                return end
         s = state.neighbours[s, k]
         state.tally[HOPS] += 1
     return -2
@@ -349,7 +409,8 @@ def update_network(state, physics):
 @njit(cache=True)
 def update_film(V, state, physics):
     """Potential that drives the ions, if it has changed and matters; returns whether it converged."""
-    drive = abs((1.0 - physics.anode_share - physics.cathode_share) * V)
+    active, counter = interface_shares(V, physics)
+    drive = abs((1.0 - active - counter) * V)
     # at rest the ions feel no field: its potential is not needed until a voltage returns
     if state.tally[PSI_STALE] == 0 or drive <= physics.field_tolerance_eV:
         return True
@@ -376,12 +437,19 @@ def rebuild_rates(V, T, state, physics):
             if t == TOP or (t >= 0 and state.occupation[t] == EMPTY):
                 free = True
         if free:
-            eta = interface_share(state.u[s], physics) * V
-            tree[half + s] = dissolution_rate(state.coordination[s], eta, state.offset[s], physics, T)
+            u = state.u[s]
+            here = local_temperature(u, T, physics)
+            eta = overpotential(u, V, physics)
+            tree[half + s] = dissolution_rate(state.coordination[s], eta, state.offset[s], physics, here)
     for i in range(state.top.size):
         s = state.top[i]
         if state.occupation[s] == EMPTY:
-            tree[half + n_sites + i] = electrode_rates(state.offset[s], V, physics, T)[0]
+            rate = electrode_rates(state.offset[s], V, physics)[0]
+            if not physics.explicit:
+                # most ions turn back where they enter: nothing happens, so only those that do not are timed
+                total = ion_choices(s, V, T, state, physics)
+                rate *= (total - state.choice[7]) / total
+            tree[half + n_sites + i] = rate
     if physics.explicit:
         for i in range(state.tally[N_ION]):
             s = state.ions[i]
@@ -405,7 +473,7 @@ def refresh_around(s, V, T, state, physics):
         if t >= 0:
             refresh_ion(t, V, T, state, physics)
         elif t == TOP:
-            rate = electrode_rates(state.offset[s], V, physics, T)[0] if state.occupation[s] == EMPTY else 0.0
+            rate = electrode_rates(state.offset[s], V, physics)[0] if state.occupation[s] == EMPTY else 0.0
             tree_set(state.tree, state.occupation.size + state.top_number[s], rate)
     refresh_ion(s, V, T, state, physics)
 
@@ -422,7 +490,17 @@ def oxidise_electrode(s, V, T, state, physics, rng):
         set_ion(s, state)
         refresh_around(s, V, T, state, physics)
         return DONE
-    end = walk(s, V, T, state, physics, rng)
+    # the first step is not back into the electrode: those ions are not timed
+    choice = state.choice
+    total = ion_choices(s, V, T, state, physics)
+    onward = total - choice[7]
+    choice[7] = 0.0
+    k = draw(choice, onward, rng)
+    end = s
+    if k != 6:
+        state.clock[FLIGHT] += 1.0 / total
+        count[HOPS] += 1
+        end = walk(state.neighbours[s, k], V, T, state, physics, rng)
     if end == -2:
         return LOST_ION
     if end == -1:

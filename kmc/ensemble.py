@@ -15,6 +15,7 @@ from ..physics.randomness import Rng, describe, generator, recall
 from ..physics.waveform import Waveform
 from .identity import identity
 from .replicas import Found, Jobs, Simulation, here, in_processes, on_dask
+from .sampled import Sampled
 from .stack import Frame, record_of
 from .store import Store
 
@@ -31,6 +32,7 @@ def run(
     dask: Any = None,
     store: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    sampled: bool = False,
 ) -> xr.Dataset:
     """Run independent replicas of one simulation.
 
@@ -54,19 +56,23 @@ def run(
         was interrupted or killed; more replicas than before extend it.
     progress : callable (done, replicas), optional
         Called after each replica, and at first with what the store holds already.
+    sampled : bool
+        Whether every replica is another device, drawn from the spreads of the card. Replica i draws it from its own
+        child stream; what was drawn stands along ``replica`` as ``drawn_dissolution_barrier_eV`` and so on.
 
     Returns
     -------
     xarray.Dataset
         The traces stacked along a new dimension ``replica``; the same with a store and without. Attributes that each
         replica has of its own (``counts``) become lists, in JSON. Replica i replays with
-        ``recall(attrs["seed"]).spawn(i + 1)[i]``.
+        ``recall(attrs["seed"]).spawn(i + 1)[i]``, if sampled as ``Sampled(simulation).simulate``.
 
     Raises
     ------
     InputError
-        If `replicas` or `processes` is not a positive whole number; if the store holds another ensemble (the error says
-        what differs) or is in use; if Zarr or Dask is needed and not installed.
+        If `replicas` or `processes` is not a positive whole number; if `sampled` and the device has no spread; if the
+        store holds another ensemble (the error says what differs) or is in use; if Zarr or Dask is needed and not
+        installed.
     HalidriftError
         If a worker or the cluster is lost. Replicas that were finished are in the store.
 
@@ -83,7 +89,12 @@ def run(
     >>> two = run(FilamentKMC(narrow), rest, 2, rng=1, processes=1)
     >>> dict(two.conductance.sizes)
     {'replica': 2, 'time': 3}
+    >>> leaky = FilamentKMC(narrow.with_spread(leakage_S=1e-9))
+    >>> run(leaky, rest, 2, rng=1, processes=1, sampled=True).drawn_leakage_S.dims
+    ('replica',)
     """
+    if sampled and not isinstance(simulation, Sampled):
+        simulation = Sampled(simulation)
     if not isinstance(waveform, Waveform):
         action = "Make one, as with Waveform.triangle"
         raise InputError("An ensemble needs a Waveform", got=str(waveform), action=action)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..physics.errors import InputError
 from ..physics.waveform import Waveform
+from .sampled import Sampled
 
 __all__ = ["differences", "identity", "source_digest"]
 
@@ -50,6 +51,8 @@ def identity(simulation: Any, waveform: Waveform, seed: str) -> dict[str, Any]:
 
 
 def _described(simulation: Any) -> dict[str, Any]:
+    if isinstance(simulation, Sampled):
+        return {**_described(simulation.simulation), "spread": simulation.spread}
     if not dataclasses.is_dataclass(simulation) or isinstance(simulation, type):
         raise InputError(
             "A store must know the parameters of its simulation",
@@ -77,13 +80,14 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def source_digest(simulation: Any) -> str:
-    """Hash of the code that a simulation runs: of its module and of every module of ours that this one imports."""
-    return _digest(type(simulation).__module__)
+    """Hash of the code that a simulation runs: of its modules and of every module of ours that these import."""
+    parts = [simulation, simulation.simulation] if isinstance(simulation, Sampled) else [simulation]
+    return _digest(*sorted({type(part).__module__ for part in parts}))
 
 
 @functools.cache
-def _digest(module: str) -> str:
-    total, known, due = hashlib.sha256(), {module}, [module]
+def _digest(*modules: str) -> str:
+    total, known, due = hashlib.sha256(), set(modules), list(modules)
     while due:
         name = due.pop()
         file = _file(name)

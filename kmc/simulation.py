@@ -19,12 +19,14 @@ from ..physics.randomness import describe, generator
 from ..physics.waveform import Waveform
 from . import _engine
 from .lattice import BOTTOM, TOP, Column, column
+from .snapshots import Album, Wanted, instants, wanted
 
 __all__ = ["FilamentKMC"]
 
-_SOURCES = ("Gillespie1977", "Bortz1975", "BardFaulkner2001", "Simmons1963", "Menzel2015")
+_SOURCES = ("Gillespie1977", "Bortz1975", "BardFaulkner2001", "GreenwoodWilliamson1958", "Menzel2015", "Simmons1963")
 _RECORDED = [_engine.DEVICE_VOLTAGE, _engine.CURRENT, _engine.CONDUCTANCE, _engine.TEMPERATURE]
 _COUNTED = [_engine.N_METAL, _engine.N_ION, _engine.EVENTS]
+_IONS = len(_RECORDED) + _COUNTED.index(_engine.N_ION)  # column of a record
 _COUNTS = {
     "events": _engine.EVENTS,
     "hops": _engine.HOPS,
@@ -35,6 +37,7 @@ _COUNTS = {
     "network_solves": _engine.SOLVES,
     "network_iterations": _engine.ITERATIONS,
     "film_sweeps": _engine.SWEEPS,
+    "caught": _engine.CAUGHT,
 }
 # what this model reads from a device card
 _PARAMETERS = (
@@ -55,6 +58,8 @@ _PARAMETERS = (
     "metal_link_S",
     "nucleus_radius_m",
     "reduction_barrier_eV",
+    "reverse_anode_share",
+    "reverse_cathode_share",
     "series_resistance_ohm",
     "thermal_resistance_K_W",
     "tunnel_barrier_eV",
@@ -76,7 +81,8 @@ class FilamentKMC:
     transport : {"fast", "explicit"}
         ``"explicit"`` times every hop of every ion. ``"fast"`` lets an ion take its steps without a clock, drawn
         from the same rates: the limit in which ions cross the film in no time against the charge-transfer step,
-        exact while less than one ion is in flight.
+        exact while less than one ion is in flight. How many would be in flight is ``ions`` in the trace, the most
+        of any reported interval its attribute ``peak_ions``: the error estimate of this limit.
     voltage_step_V : float, V, > 0
         Under a ramp, rates follow the voltage in steps of this size.
     field_tolerance_eV : float, eV, > 0
@@ -85,24 +91,30 @@ class FilamentKMC:
         Residual of the metal network in the energy norm, relative to its conductance.
     most_events : int
         Events between two reported instants after which the run is given up.
+    snapshots : None, int or sequence of float, s
+        What :meth:`simulate` takes if it is not told otherwise: set here, an ensemble keeps snapshots too.
 
     Notes
     -----
     One energy landscape decides all rates, so forward and backward rates are in detailed balance at zero bias.
     With bond energy :math:`J`, an atom with :math:`n` bonds lies :math:`(3 - n) J` above a kink atom; an ion lies
     `dissolution_barrier` - `reduction_barrier` above a kink atom, which itself lies `matrix_penalty` above the
-    active electrode. Oxidation and reduction are Butler-Volmer steps with transfer factor 1/2; `anode_share` and
-    `cathode_share` of the voltage across the film fall at the two interfaces, the rest drives ions across the
-    film along the potential of a uniformly leaky medium around the metal. Metal conducts between neighbours
-    (contact-limited where thin) and across gaps along z by tunnelling. The current heats the whole filament by
-    one thermal resistance. Not in the model: interaction of ions in flight, tunnelling sideways, surface
-    diffusion without dissolution, bromide.
+    active electrode. Oxidation and reduction are Butler-Volmer steps with transfer factor 1/2. Shares of the voltage
+    across the film fall at the two interfaces: `anode_share` and `cathode_share` with the active electrode positive,
+    `reverse_anode_share` and `reverse_cathode_share` with it negative; metal at a potential between the electrodes
+    sees what lies between. The rest drives ions across the film along the potential of a uniformly leaky medium
+    around the metal. An ion between two pieces of metal is reduced by each at that piece's potential.
+    Metal conducts between neighbours (contact-limited where thin) and across gaps along z by tunnelling. The current
+    heats the filament by one thermal resistance, most where half of the voltage has fallen: between cool contacts
+    isotherms are equipotentials, :math:`T = T_0 + 4 u (1 - u) R_{th} P`. Not in the model: interaction of ions in
+    flight, tunnelling sideways, surface diffusion without dissolution, bromide.
 
     References
     ----------
     .. [1] A. B. Bortz, M. H. Kalos and J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975).
     .. [2] D. T. Gillespie, J. Phys. Chem. 81, 2340 (1977).
     .. [3] S. Menzel, P. Kaupmann and R. Waser, Nanoscale 7, 12673 (2015).
+    .. [4] J. A. Greenwood and J. B. P. Williamson, Proc. R. Soc. Lond. A 246, 13 (1958): isotherms and equipotentials.
 
     Examples
     --------
@@ -120,6 +132,7 @@ class FilamentKMC:
     field_tolerance_eV: float = 2e-4
     network_tolerance: float = 1e-7
     most_events: int = field(default=20_000_000, repr=False)
+    snapshots: Wanted = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, Device):
@@ -144,6 +157,7 @@ class FilamentKMC:
 
         if self.temperature_K >= _MELTING_K:
             raise ValidityError("Silver is molten", got=f"{self.temperature_K:g} K", allowed=f"< {_MELTING_K:.0f} K")
+        object.__setattr__(self, "snapshots", wanted(self.snapshots))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -170,9 +184,13 @@ class FilamentKMC:
                 allowed="above minus the charge-transfer barrier",
                 action="This electrode needs its own reaction; use Ag, Cu or Au",
             )
-        shares = d.value("anode_share") + d.value("cathode_share")
-        if shares > 1.0:
-            raise InputError("The interfaces take more than the whole voltage", got=shares, allowed="<= 1")
+        for active, counter in (("anode_share", "cathode_share"), ("reverse_anode_share", "reverse_cathode_share")):
+            if (shares := d.value(active) + d.value(counter)) > 1.0:
+                raise InputError(
+                    "The interfaces take more than the whole voltage",
+                    got=f"{active} + {counter} = {shares:g}",
+                    allowed="<= 1",
+                )
         return _engine.Physics(
             attempt_Hz=d.value("attempt_frequency_Hz"),
             hop_eV=d.value("hop_barrier_eV"),
@@ -183,6 +201,8 @@ class FilamentKMC:
             ion_eV=ion + nobler,
             anode_share=d.value("anode_share"),
             cathode_share=d.value("cathode_share"),
+            reverse_anode_share=d.value("reverse_anode_share"),
+            reverse_cathode_share=d.value("reverse_cathode_share"),
             contact_S=d.value("contact_conductance_S"),
             metal_S=d.value("metal_link_S"),
             tunnel_decay_1_m=float(tunnel_decay(d.value("tunnel_barrier_eV"), 1.0)),
@@ -199,7 +219,9 @@ class FilamentKMC:
             network_tolerance=float(self.network_tolerance),
         )
 
-    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset:
+    def simulate(
+        self, waveform: Waveform, *, rng: int | np.random.Generator | None = None, snapshots: Wanted = None
+    ) -> xr.Dataset:
         """Run one fresh device through a waveform.
 
         Parameters
@@ -208,15 +230,23 @@ class FilamentKMC:
             Positive voltage: active electrode positive.
         rng : int, numpy.random.Generator or None
             Seed or generator; None draws a seed, which the trace records.
+        snapshots : None, int >= 1, or sequence of float, s
+            So many snapshots spread evenly over the reported instants, or one at the reported instant nearest to
+            each time; None: as the model says, by itself none. They change no other number of the trace.
 
         Returns
         -------
         xarray.Dataset
             A trace with, besides the required variables, ``temperature`` (K), ``metal_atoms``, ``ions``,
-            and the final ``occupation`` over ``x, y, z`` (0 empty, 1 ion, 2 metal).
+            and the final ``occupation`` over ``x, y, z`` (0 empty, 1 ion, 2 metal). With snapshots also
+            ``snapshot_occupation`` and ``snapshot_potential`` over ``snapshot, x, y, z`` and the coordinate
+            ``snapshot_time`` (s): the potential of each metal atom between the electrodes, from 0 at the counter
+            electrode to 1 at the active one, nan elsewhere.
 
         Raises
         ------
+        InputError
+            If there are fewer reported instants than snapshots, or a snapshot lies outside the waveform.
         ConvergenceError
             If a field solve fails or the events between two instants exceed `most_events`.
         ValidityError
@@ -231,6 +261,8 @@ class FilamentKMC:
         lattice, physics = self.column, self.kernel_parameters
         state = _start(lattice, self.device)
         times = waveform.times_s
+        kept = instants(self.snapshots if snapshots is None else snapshots, times)
+        album = Album(kept, lattice.shape)
         state.clock[_engine.TIME] = times[0]
         state.clock[_engine.TEMPERATURE] = self.temperature_K
         record = np.empty((len(times), len(_RECORDED) + len(_COUNTED)))
@@ -240,6 +272,8 @@ class FilamentKMC:
         limits = waveform.compliance_A[np.minimum(corners, len(slopes) - 1)]
         _engine.update_circuit(float(voltages[0]), float(limits[0]), state.clock, physics)
         record[0] = _row(state)
+        flight = 0.0
+        album.keep(0, state)
         for i in range(len(times) - 1):
             status = _engine.advance(
                 times[i + 1],
@@ -253,16 +287,21 @@ class FilamentKMC:
             )
             self._check(status, state)
             record[i + 1] = _row(state)
+            if self.transport == "fast":
+                record[i + 1, _IONS] = (state.clock[_engine.FLIGHT] - flight) / (times[i + 1] - times[i])
+                flight = state.clock[_engine.FLIGHT]
+            album.keep(i + 1, state)
         names = ("metal_atoms", "ions", "events")
         extra: dict[str, tuple[Any, Any, str, str]] = {
             "temperature": ("time", record[:, 3], "K", "filament temperature"),
-            **{n: ("time", record[:, 4 + k], "1", n.replace("_", " ")) for k, n in enumerate(names)},
+            **{n: ("time", record[:, len(_RECORDED) + k], "1", n.replace("_", " ")) for k, n in enumerate(names)},
             "occupation": (
                 ("x", "y", "z"),
                 state.occupation.reshape(lattice.shape),
                 "1",
                 "0 empty, 1 ion, 2 metal",
             ),
+            **album.variables(),
         }
         result = trace.make(
             waveform,
@@ -281,11 +320,19 @@ class FilamentKMC:
             sources=self.sources,
             seed=seed,
             extra=extra,
-            attrs={"counts": json.dumps(_counts(state)), "peak_temperature_K": float(state.clock[_engine.PEAK])},
+            attrs={
+                "counts": json.dumps(_counts(state)),
+                "peak_temperature_K": float(state.clock[_engine.PEAK]),
+                "peak_ions": float(record[:, _IONS].max()),
+            },
         )
         axes = {a: (np.arange(n) - (n - 1) / 2) * lattice.spacing_m for a, n in zip("xy", lattice.shape, strict=False)}
         axes["z"] = (np.arange(lattice.shape[2]) + 0.5) * lattice.spacing_m
-        return result.assign_coords({a: (a, v, {"units": "m", "long_name": a}) for a, v in axes.items()})
+        result = result.assign_coords({a: (a, v, {"units": "m", "long_name": a}) for a, v in axes.items()})
+        if kept.size:
+            label = {"units": "s", "long_name": "instant of the snapshot"}
+            result = result.assign_coords(snapshot_time=("snapshot", times[kept], label))
+        return result
 
     def _check(self, status: int, state: _engine.State) -> None:
         if status == _engine.DONE:

@@ -7,7 +7,11 @@ A card is a TOML file (``data/devices/*.toml``). Every quantity in it is a table
     bond_energy_eV   = { value = 0.2, unit = "eV", kind = "calibrated", fitted_to = "relaxation time, J-DIFF-08" }
     leak_S           = { value = 1, unit = "nS", kind = "assumed", reason = "...", range = [0.1, 10] }
 
-The name of a parameter ends in its canonical unit; `unit` is the unit of the card and is converted.
+The name of a parameter ends in its canonical unit; `unit` is the unit of the card and is converted. A quantity may
+differ from device to device: its `spread` is one standard deviation, a number with a kind of its own, in the unit of
+the quantity unless it names another::
+
+    hop_barrier_eV = { barrier = "...", spread = { value = 0.01, kind = "assumed", reason = "...", range = [0, 0.02] } }
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import numpy as np
 from .citations import bibliography, data_directories
 from .database import Database
 from .errors import DataError, InputError, OutputError
+from .randomness import Rng, generator
 
 __all__ = ["PARAMETERS", "Device", "Layer", "Parameter"]
 
@@ -91,13 +96,22 @@ PARAMETERS: dict[str, tuple[float, float, str]] = {
         "share of the device voltage that falls across the active electrode's interface",
     ),
     "cathode_share": (0.0, 1.0, "share of the device voltage that falls across the reducing interface"),
+    "reverse_anode_share": (0.0, 1.0, "share across the active electrode's interface while it is negative"),
+    "reverse_cathode_share": (0.0, 1.0, "share across the filament's interface while the active electrode is negative"),
     # geometry of the simulated column
     "column_width_m": (2e-9, 1e-7, "edge of the simulated column of film"),
     "channel_radius_m": (0.0, 1e-7, "radius of the easy path between nanocrystals"),
     "channel_energy_eV": (0.0, 1.0, "extra energy of an ion outside the easy path"),
     "nucleus_radius_m": (0.0, 1e-7, "radius of the spot of the counter electrode on which Ag nucleates"),
+    "mean_field_anode_share": (0.0, 1.0, "anode_share as the continuum needs it"),
+    "mean_field_cathode_share": (0.0, 1.0, "cathode_share as the continuum needs it"),
     "mean_field_channel_radius_m": (0.0, 1e-7, "radius of the easy path as the continuum needs it"),
     "mean_field_channel_energy_eV": (0.0, 1.0, "extra energy of an ion outside it"),
+    # halide vacancies
+    "vacancy_hop_barrier_eV": (0.01, 5.0, "hop of a halide vacancy"),
+    "vacancy_pair_energy_eV": (-0.5, 1.0, "energy of two vacancies on neighbouring sites; negative binds"),
+    "halide_transfer_barrier_eV": (0.0, 3.0, "intrinsic barrier of a halide between film and active electrode"),
+    "vacancy_formation_energy_eV": (-1.0, 5.0, "vacancy of a halide-poor film, its halide in the lead halide"),
     # electrical and thermal
     "tunnel_barrier_eV": (0.05, 10.0, "height of the barrier in the gap"),
     "tunnel_gap_m": (0.0, 2e-9, "width of the gap that one missing atom leaves"),
@@ -125,18 +139,11 @@ PARAMETERS: dict[str, tuple[float, float, str]] = {
 
 _ROLES = ("active_electrode", "film", "transport_layer", "counter_electrode")
 _KINDS = {"published": ("source", "locator"), "calibrated": ("fitted_to",), "assumed": ("reason", "range")}
-_QUANTITY_KEYS = {
-    "value",
-    "unit",
-    "kind",
-    "source",
-    "locator",
-    "fitted_to",
-    "reason",
-    "range",
-    "note",
-    "barrier",
-}
+_SPREAD_KEYS = {"value", "unit", "kind", "source", "locator", "fitted_to", "reason", "range", "note"}
+_QUANTITY_KEYS = {*_SPREAD_KEYS, "barrier", "spread"}
+_THICKNESS = (1e-10, 1e-3)  # m
+_AREA = (1e-18, 1e-2)  # m^2
+_CUT = 4.0  # standard deviations beyond which no device is drawn: 6 of 100,000
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,8 @@ class Parameter:
     barrier : str
         Id of the database row that the number is.
     note : str
+    spread : Parameter or None
+        One standard deviation from device to device, in the same unit, with a kind of its own.
     """
 
     name: str
@@ -176,6 +185,7 @@ class Parameter:
     range: tuple[float, float] | None = None
     barrier: str = ""
     note: str = ""
+    spread: Parameter | None = None
 
     @property
     def origin(self) -> str:
@@ -258,6 +268,26 @@ class _Reader:
         return float(value)
 
     def quantity(self, table: Any, name: str, key: str, low: float, high: float) -> Parameter:
+        mean = self.mean(table, name, key, low, high)
+        if "spread" not in table:
+            return mean
+        return replace(mean, spread=self.spread(table["spread"], mean, table.get("unit", "eV"), f"{key}.spread", high))
+
+    def spread(self, table: Any, mean: Parameter, unit: str, key: str, high: float) -> Parameter:
+        if not isinstance(table, Mapping):
+            raise self.fail(
+                "a spread is a number of its own and must say where it comes from",
+                key,
+                got=repr(table),
+                allowed='{ value = ..., kind = "published" | "calibrated" | "assumed", ... }',
+            )
+        self.known(table, _SPREAD_KEYS, key)
+        found = self.mean({"unit": unit, **table}, f"spread of {mean.name}", key, 0.0, high)
+        if found.value == 0.0:
+            raise self.fail("a spread must be positive", f"{key}.value", got=0, action="Leave the spread out")
+        return found
+
+    def mean(self, table: Any, name: str, key: str, low: float, high: float) -> Parameter:
         dimension = _canonical(name)
         if not isinstance(table, Mapping):
             raise self.fail(
@@ -298,7 +328,7 @@ class _Reader:
             if not first <= value <= last:
                 raise self.fail("range must hold the value", f"{key}.range", got=table["range"])
             span = (first, last)
-        words = {k: str(table.get(k, "")) for k in ("source", "locator", "fitted_to", "reason", "note")}
+        words: dict[str, Any] = {k: str(table.get(k, "")) for k in ("source", "locator", "fitted_to", "reason", "note")}
         return Parameter(name, value, _text(dimension), kind, range=span, **words)
 
     def factor(self, unit: Any, dimension: str, key: str) -> float:
@@ -318,7 +348,7 @@ class _Reader:
             )
 
     def from_barrier(self, table: Mapping[str, Any], name: str, key: str, low: float, high: float) -> Parameter:
-        self.known(table, {"barrier", "note"}, key)
+        self.known(table, {"barrier", "note", "spread"}, key)
         if _canonical(name) != "eV":
             raise self.fail("a barrier is an energy, this parameter is not", f"{key}.barrier", got=name)
         try:
@@ -370,7 +400,7 @@ class _Reader:
             role = self.text(entry, "role", key)
             if role not in _ROLES:
                 raise self.fail("unknown role", f"{key}.role", got=role, allowed=", ".join(_ROLES))
-            thickness = self.quantity(entry.get("thickness_m"), "thickness_m", f"{key}.thickness_m", 1e-10, 1e-3)
+            thickness = self.quantity(entry.get("thickness_m"), "thickness_m", f"{key}.thickness_m", *_THICKNESS)
             stack.append(Layer(self.text(entry, "name", key), self.text(entry, "material", key), role, thickness))
         for role in ("active_electrode", "film", "counter_electrode"):
             if sum(layer.role == role for layer in stack) != 1:
@@ -379,7 +409,7 @@ class _Reader:
                 )
         geometry = card.get("geometry", {})
         self.known(geometry, {"area_m2"}, "geometry")
-        area = self.quantity(geometry.get("area_m2"), "area_m2", "geometry.area_m2", 1e-18, 1e-2)
+        area = self.quantity(geometry.get("area_m2"), "area_m2", "geometry.area_m2", *_AREA)
         entries = card.get("parameters", {})
         self.known(entries, set(PARAMETERS), "parameters")
         parameters = {
@@ -390,6 +420,7 @@ class _Reader:
         if not isinstance(own, list):
             raise self.fail("must be a list of bib keys", "sources", got=repr(own))
         numbers = [area, *(layer.thickness for layer in stack), *parameters.values()]
+        numbers += [p.spread for p in numbers if p.spread is not None]
         known = bibliography(*data_directories()[1:])
         for where, cited in [("sources", own), *((f"{p.name}.source", [p.source]) for p in numbers if p.source)]:
             for bib in cited:
@@ -532,7 +563,7 @@ class Device:
         return self[name].value
 
     def with_parameters(self, **values: float) -> Device:
-        """A copy with other values; they count as assumed, with the old value in the reason.
+        """A copy with other values; they count as assumed, with the old value in the reason. A spread stays as it is.
 
         Examples
         --------
@@ -543,23 +574,31 @@ class Device:
         """
         changed = dict(self.parameters)
         for name, value in values.items():
-            old = self[name]
-            low, high, _ = PARAMETERS[name]
-            if not (np.isfinite(value) and low <= value <= high):
-                raise InputError(
-                    f"{name} is out of physical bounds", got=f"{value} {old.unit}", allowed=f"{low} to {high}"
-                )
-            if value == old.value:
-                continue  # still the number of the card
-            changed[name] = Parameter(
-                name,
-                float(value),
-                old.unit,
-                "assumed",
-                reason=f"set by the caller; the card has {old.value:g} {old.unit}",
-                range=(min(value, old.value), max(value, old.value)),
-            )
+            changed[name] = _changed(self[name], value, *PARAMETERS[name][:2])
         return replace(self, parameters=changed)
+
+    def with_thickness(self, thickness_m: float) -> Device:
+        """A copy whose film is of another thickness; it counts as assumed.
+
+        Parameters
+        ----------
+        thickness_m : float, m, 1e-10 to 1e-3
+
+        Examples
+        --------
+        >>> Device.load("john2022-ogb").with_thickness(30e-9).film.thickness_m
+        3e-08
+        """
+        return self._with({"film_thickness_m": _changed(self.film.thickness, thickness_m, *_THICKNESS)})
+
+    def with_area(self, area_m2: float) -> Device:
+        """A copy with electrodes of another area; it counts as assumed.
+
+        Parameters
+        ----------
+        area_m2 : float, m^2, 1e-18 to 1e-2
+        """
+        return replace(self, area=_changed(self.area, area_m2, *_AREA))
 
     def with_electrode(self, material: str) -> Device:
         """A copy whose active electrode is of another metal.
@@ -574,11 +613,195 @@ class Device:
         )
         return replace(self, name=f"{self.name}-{material.lower()}", layers=layers)
 
+    # -- from device to device ---------------------------------------------------------------------------------
+
+    @property
+    def numbers(self) -> dict[str, Parameter]:
+        """Every number of the card by its name; thicknesses are ``film_thickness_m`` and so on, by the role.
+
+        Layers that share a role are counted from the bottom: ``transport_layer_1_thickness_m``.
+        """
+        roles = [layer.role for layer in self.layers]
+        many = {role for role in roles if roles.count(role) > 1}
+        places = [f"{r}_{roles[: i + 1].count(r)}" if r in many else r for i, r in enumerate(roles)]
+        stack = {f"{place}_thickness_m": layer.thickness for place, layer in zip(places, self.layers, strict=True)}
+        return {**self.parameters, "area_m2": self.area, **stack}
+
+    @property
+    def spreads(self) -> dict[str, Parameter]:
+        """Standard deviation of each number that differs from device to device, by the name of the number."""
+        return {name: p.spread for name, p in sorted(self.numbers.items()) if p.spread is not None}
+
+    def limits(self, name: str) -> tuple[float, float]:
+        """Between which values a number is drawn: 4 standard deviations from its mean, within its physical bounds."""
+        mean = self.numbers[name]
+        low, high = _bounds(name)
+        width = 0.0 if mean.spread is None else _CUT * mean.spread.value
+        return max(low, mean.value - width), min(high, mean.value + width)
+
+    def extremes(self) -> tuple[Device, Device]:
+        """The devices with every drawn number at its lower and at its upper limit."""
+        low, high = (
+            self._with({n: _drawn(self.numbers[n], self.limits(n)[end], self.limits(n)) for n in self.spreads})
+            for end in (0, 1)
+        )
+        return low, high
+
+    def with_spread(self, *, reason: str = "set by the caller", **deviations: float) -> Device:
+        """A copy in which numbers differ from device to device; the spreads count as assumed.
+
+        Parameters
+        ----------
+        reason : str
+            Why these spreads.
+        **deviations : float, in the unit that ends the name, >= 0
+            One standard deviation of a parameter, of ``area_m2`` or of a thickness (``film_thickness_m``); 0 takes a
+            spread away.
+
+        Raises
+        ------
+        InputError
+            If there is no such number, or a spread is negative or beyond the bounds of the number.
+
+        Examples
+        --------
+        >>> device = Device.load("john2022-ogb").with_spread(dissolution_barrier_eV=0.01, film_thickness_m=1e-9)
+        >>> print(device.spreads["film_thickness_m"])
+        spread of thickness_m = 1e-09 m (assumed: set by the caller)
+        """
+        changed = {}
+        for name, value in deviations.items():
+            mean = self._number(name)
+            highest = _bounds(name)[1]
+            if not (np.isfinite(value) and 0.0 <= value <= highest):
+                raise InputError(
+                    f"The spread of {name} must be a standard deviation",
+                    got=f"{value} {mean.unit}",
+                    allowed=f"0 to {highest:g} {mean.unit}",
+                )
+            words: dict[str, Any] = {"kind": "assumed", "reason": reason, "range": (0.0, float(value))}
+            spread = Parameter(f"spread of {mean.name}", float(value), mean.unit, **words) if value > 0 else None
+            changed[name] = replace(mean, spread=spread)
+        return self._with(changed)
+
+    def sampled(self, rng: Rng = None) -> Device:
+        r"""One device of the many that the spreads of the card describe.
+
+        Each number with a spread is drawn from a normal distribution,
+
+        .. math:: x = \mu + \sigma\, \Phi^{-1}[\Phi(a) + u\,(\Phi(b) - \Phi(a))],
+
+        truncated at 4 standard deviations and at its physical bounds (:meth:`limits`): a, b in units of sigma.
+
+        Parameters
+        ----------
+        rng : int, numpy.random.Generator or None
+            One uniform number u is taken for each spread, in the order of the names.
+
+        Returns
+        -------
+        Device
+            Without spreads. A drawn number counts as assumed; its note says from what it was drawn.
+
+        Raises
+        ------
+        InputError
+            If no number of the device has a spread.
+
+        Notes
+        -----
+        Numbers are independent of each other. The `range` of an assumed number says where its mean may lie, not where
+        devices lie: it does not truncate. Bounds that cut one side of the distribution move its mean.
+
+        Examples
+        --------
+        >>> device = Device.load("john2022-ogb").with_spread(dissolution_barrier_eV=0.01)
+        >>> one = device.sampled(rng=1)
+        >>> f"{one.value('dissolution_barrier_eV'):.4f}", one["dissolution_barrier_eV"].kind
+        ('0.9503', 'assumed')
+        """
+        from scipy.special import ndtr, ndtri
+
+        if not self.spreads:
+            raise InputError(
+                f"Device {self.name} has no spread to draw from",
+                action="Give a number of its card a spread, or use with_spread(dissolution_barrier_eV=0.01)",
+            )
+        rng, drawn = generator(rng), {}
+        for name, spread in self.spreads.items():
+            mean, (low, high) = self.numbers[name], self.limits(name)
+            a, b = ((end - mean.value) / spread.value for end in (low, high))
+            x = mean.value + spread.value * float(ndtri(ndtr(a) + rng.random() * (ndtr(b) - ndtr(a))))
+            drawn[name] = _drawn(mean, min(max(x, low), high), (low, high))
+        return self._with(drawn)
+
+    def _number(self, name: str) -> Parameter:
+        numbers = self.numbers
+        if name not in numbers:
+            close = difflib.get_close_matches(name, numbers, n=3)
+            raise InputError(
+                f"Device {self.name} has no such number", got=name, allowed=", ".join(close or sorted(numbers))
+            )
+        return numbers[name]
+
+    def _with(self, changed: Mapping[str, Parameter]) -> Device:
+        """A copy with some of its numbers replaced, each under the name that `numbers` gives it."""
+        numbers = {**self.numbers, **changed}
+        names = list(numbers)[-len(self.layers) :]  # thicknesses stand last, bottom to top
+        return replace(
+            self,
+            layers=tuple(replace(layer, thickness=numbers[n]) for layer, n in zip(self.layers, names, strict=True)),
+            area=numbers["area_m2"],
+            parameters={name: numbers[name] for name in self.parameters},
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """Numbers that decide a simulation, as plain data: what a result is cached and replayed by."""
+        """Numbers that decide a simulation, as plain data: what a result is cached and replayed by.
+
+        Spreads are not among them: they decide which devices are drawn, not what one of them does.
+        """
         return {
             "name": self.name,
             "area_m2": self.area_m2,
             "layers": [[layer.material, layer.role, layer.thickness_m] for layer in self.layers],
             "parameters": {name: p.value for name, p in sorted(self.parameters.items())},
         }
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    """Physical bounds of a number, by the name that `Device.numbers` gives it."""
+    if name in PARAMETERS:
+        return PARAMETERS[name][:2]
+    return _AREA if name == "area_m2" else _THICKNESS
+
+
+def _changed(old: Parameter, value: float, low: float, high: float) -> Parameter:
+    if not (np.isfinite(value) and low <= value <= high):
+        raise InputError(f"{old.name} is out of physical bounds", got=f"{value} {old.unit}", allowed=f"{low} to {high}")
+    if value == old.value:
+        return old  # still the number of the card
+    return Parameter(
+        old.name,
+        float(value),
+        old.unit,
+        "assumed",
+        reason=f"set by the caller; the card has {old.value:g} {old.unit}",
+        range=(min(value, old.value), max(value, old.value)),
+        spread=old.spread,
+    )
+
+
+def _drawn(mean: Parameter, value: float, limits: tuple[float, float]) -> Parameter:
+    assert mean.spread is not None
+    spread, unit = mean.spread, "" if mean.unit == "1" else f" {mean.unit}"
+    return Parameter(
+        mean.name,
+        value,
+        mean.unit,
+        "assumed",
+        reason="one device of many, drawn at random",
+        range=limits,
+        note=f"drawn from a normal distribution with mean {mean.value:g}{unit} ({mean.kind}: {mean.origin}) and "
+        f"standard deviation {spread.value:g}{unit} ({spread.kind}: {spread.origin}), truncated to "
+        f"{limits[0]:g} to {limits[1]:g}{unit}",
+    )

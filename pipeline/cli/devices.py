@@ -42,4 +42,6 @@ def device_show(name: Annotated[str, typer.Argument(help="Name or path of a devi
     for p in (card.area, *card.parameters.values()):
         origin = p.origin + (f"; {p.note}" if p.note else "")
         table.add_row(p.name, f"{p.value:g}", p.unit, p.kind, origin)
+    for name, p in card.spreads.items():
+        table.add_row(f"spread of {name}", f"{p.value:g}", p.unit, p.kind, p.origin)
     console.print(table)

@@ -229,6 +229,13 @@ def kmc_run(
             "--store", help="Zarr store that keeps each replica as it finishes; the same command continues it."
         ),
     ] = None,
+    snapshots: Annotated[
+        int | None,
+        typer.Option("--snapshots", help="Keep the filament at so many of the reported instants, for `kmc draw`."),
+    ] = None,
+    sampled: Annotated[
+        bool, typer.Option("--sampled", help="Make every replica another device, drawn from the spreads of the card.")
+    ] = False,
 ) -> None:
     """Play a protocol on a device, or on many, with kinetic Monte Carlo.
 
@@ -239,15 +246,20 @@ def kmc_run(
     text = _protocol(waveform, peak, rate, compliance, "1uA")
     members = _members(text, vary, temperature, electrode, out, store)
     from ...kmc import FilamentKMC, ensemble
+    from ...kmc.sampled import Sampled
+    from ...kmc.snapshots import instants
     from ...physics.device import Device
 
+    for m in members:
+        instants(snapshots, m.waveform.times_s)
     card = Device.load(device)
-    models: dict[tuple[float, str | None], FilamentKMC] = {}
+    models: dict[tuple[float, str | None], FilamentKMC | Sampled] = {}
     for m in members:
         made_of = card if m.electrode is None else card.with_electrode(m.electrode)
         key = m.temperature_K, m.electrode
         if key not in models:
-            models[key] = FilamentKMC(made_of, temperature_K=m.temperature_K, transport=transport)
+            cell = FilamentKMC(made_of, temperature_K=m.temperature_K, transport=transport, snapshots=snapshots)
+            models[key] = Sampled(cell) if sampled else cell
 
     def run(m: _Member, progress: Callable[[int, int], None]) -> Any:
         model = models[m.temperature_K, m.electrode]
@@ -265,6 +277,91 @@ def kmc_run(
         )
 
     _play(members, replicas, run)
+
+
+@kmc_app.command("draw")
+def kmc_draw(
+    file: Annotated[Path, typer.Argument(metavar="TRACE", help="NetCDF file of `halidrift kmc run --snapshots N`.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Picture (.png, .svg or .pdf) or animation (.gif; .mp4 with ffmpeg).")
+    ],
+    view: Annotated[
+        str,
+        typer.Option("--view", help="snapshots: the filament between its electrodes; layers: atoms at each height."),
+    ] = "snapshots",
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Instants of a picture, up to six, as 2ms,20ms; those that tell most if not given."),
+    ] = None,
+    colour: Annotated[
+        str,
+        typer.Option(
+            "--colour", help="Of the atoms: potential (between the electrodes), height, depth (seen from us)."
+        ),
+    ] = "potential",
+    replica: Annotated[int | None, typer.Option("--replica", help="Which device of an ensemble, from 0.")] = None,
+    fps: Annotated[float, typer.Option("--fps", help="Frames of an animation in a second.")] = 8.0,
+    dpi: Annotated[
+        float | None,
+        typer.Option(
+            "--dpi", help="Resolution: 130 for a PNG, 110 for an animation, 300 for dense parts of SVG and PDF."
+        ),
+    ] = None,
+) -> None:
+    """Draw the filament of a trace, with its voltage, current, conductance and temperature.
+
+    Example: halidrift kmc draw trace.nc --out filament.png --at 2ms,20ms,40ms
+    """
+    from ...physics import trace as traces
+
+    if view not in ("snapshots", "layers"):
+        raise InputError("Unknown --view", got=view, allowed="snapshots or layers")
+    if dpi is not None and not 20.0 <= dpi <= 1200.0:
+        raise InputError("--dpi is out of range", got=dpi, allowed="20 to 1200")
+    if out.is_dir():
+        raise InputError("--out names a folder", got=str(out), allowed="a file, for instance filament.png")
+    from ..figures import KINDS, filament, save
+
+    kind = out.suffix.lower().removeprefix(".")
+    if kind not in (*KINDS, *filament.MOVIES):
+        allowed = ", ".join(f".{name}" for name in (*KINDS, *filament.MOVIES))
+        raise InputError("--out is of an unknown kind", got=out.name, allowed=allowed)
+    instants = _instants(at)
+    trace = _replica(traces.read(file), replica)
+    if kind in filament.MOVIES:
+        for name, given in (("--view layers", view == "layers"), ("--at", at is not None)):
+            if given:
+                raise InputError(f"{name} does not go with an animation", got=out.name, allowed=".png, .svg or .pdf")
+        options = {} if dpi is None else {"dpi": dpi}
+        made = filament.animation(trace, out, colour=colour, frames_per_s=fps, **options)
+        stdout().print(f"Animation: {made}, {trace.sizes['snapshot']} frames", soft_wrap=True, markup=False)
+        return
+    if view == "layers":
+        figure = filament.layers(trace, at=instants)
+    else:
+        figure = filament.snapshots(trace, at=instants, colour=colour)
+    if dpi is not None or kind != "png":
+        figure.set_dpi(dpi or 300.0)
+    stdout().print(f"Picture: {save(figure, out)}", soft_wrap=True, markup=False)
+
+
+def _instants(text: str | None) -> list[float] | None:
+    """Times such as ``2ms,20ms`` in s."""
+    from ...physics.protocols import quantity
+
+    return None if text is None else [quantity(part, "s", name="--at", bare=True) for part in text.split(",")]
+
+
+def _replica(trace: Any, number: int | None) -> Any:
+    """One device of an ensemble."""
+    if number is None:
+        return trace
+    if "replica" not in trace.dims:
+        raise InputError("The trace is that of one device", got=f"--replica {number}", action="Leave --replica out")
+    numbers = trace["replica"].values.tolist()
+    if number not in numbers:
+        raise InputError("No such replica", got=number, allowed=f"{min(numbers)} to {max(numbers)}")
+    return trace.isel(replica=numbers.index(number))
 
 
 @fem_app.command("run")

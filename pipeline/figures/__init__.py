@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ._style import COLOURS, png, save, uri
+from ._style import COLOURS, KINDS, png, save, uri
 
-__all__ = ["COLOURS", "png", "save", "uri"]
+__all__ = ["COLOURS", "KINDS", "png", "save", "uri"]

@@ -36,7 +36,7 @@ def test_the_code_sample_of_the_design_runs(tmp_path, monkeypatch, capsys):
     writes = [
         hd.kmc.FilamentKMC(device).simulate(
             hd.Waveform.triangle([2.0], 100.0, limit) + hd.Waveform.hold(0.1, 1e-3, compliance_A=limit, samples=5),
-            rng=n,
+            rng=10 + n,
         )
         for n, limit in enumerate((1e-5, 1e-4, 3e-4, 1e-3))
     ]

@@ -175,7 +175,7 @@ def test_ions_reach_the_boltzmann_profile(device):
     assert np.sum(col.sites * ions) == pytest.approx(1e-6 * col.sites.sum(), rel=1e-9)
     assert abs(gained) < 1e-12
     assert metal.max() < 1e-12
-    share = 1 - col.number["anode_share"] - col.number["cathode_share"]
+    share = 1 - sum(col.interface_shares(1.0))
     weight = np.exp(-(share * 0.5 * state.potential + col.outside_eV) / (BOLTZMANN_EV_K * 300.0))
     np.testing.assert_allclose(ions / ions[0], weight / weight[0], rtol=1e-6)
 
