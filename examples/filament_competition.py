@@ -2,7 +2,7 @@
 
 Run it with
 
-    python examples/filament_competition.py                          15 and 30 nm with Ag, a minute or two
+    python examples/filament_competition.py                          15 and 30 nm with Ag, half a minute
     python examples/filament_competition.py --thickness 30 60 90     thicker films cost minutes each
     python examples/filament_competition.py --electrode Ag Cu Al Au  the metal of the active electrode
     python examples/filament_competition.py --barrier 0.52           another barrier of the vacancy, eV
@@ -28,7 +28,7 @@ def main() -> None:
     options.add_argument("--barrier", type=float, help="migration barrier of the vacancy, eV")
     options.add_argument("--replicas", type=int, default=2)
     options.add_argument("--width", type=float, default=3.0, help="edge of the column, nm")
-    options.add_argument("--up-to", type=float, default=1.2, help="end of the ramp, V")
+    options.add_argument("--up-to", type=float, default=1.4, help="end of the ramp, V")
     options.add_argument("--rate", type=float, default=1.0, help="V/s")
     given = options.parse_args()
 
