@@ -103,7 +103,8 @@ def fit_nonvolatile(
     currents, counts = np.unique(I, return_counts=True)
     text = f"{I.size} sweeps at {currents.size} compliances, {currents[0]:.3g} to {currents[-1]:.3g} A"
     repeated = bool((counts > 1).any()) and I.size >= 4
-    sigma = np.ones(I.size)
+    # without repeats the spread is unknown; taken in proportion to the compliance, or the largest would decide alone
+    sigma = I * (G.max() / I.max())
     if repeated and currents.size > 1:
         estimate = normal_linear(I, G)
         sigma = estimate.values[2] + estimate.values[3] * I
@@ -125,7 +126,7 @@ def fit_nonvolatile(
         put("conductance_spread_S", spread, spread / math.sqrt(2.0 * (G.size - 1)), text)
     else:
         warnings.append("spread of the programmed conductance: no compliance was measured twice, so not estimated")
-    _regress(I, G, sigma, fixed, start, put, text, warnings, weighted=repeated)
+    _regress(I, G, sigma, fixed, start, put, text, warnings)
     put("compliance_low_A", currents[0], None, "smallest compliance of the sweeps", kind="fixed")
     put("compliance_high_A", currents[-1], None, "largest compliance of the sweeps", kind="fixed")
 
@@ -188,7 +189,7 @@ def fit_nonvolatile(
     return NonVolatile(model.parameters, sources, goodness, tuple(warnings))
 
 
-def _regress(I, G, sigma, fixed, start, put, text, warnings, *, weighted: bool) -> None:  # noqa: E741
+def _regress(I, G, sigma, fixed, start, put, text, warnings) -> None:  # noqa: E741
     """Linear regression of conductance on compliance with lmfit."""
     names = {"slope": "conductance_slope_1_V", "intercept": "conductance_intercept_S"}
     free = [short for short, name in names.items() if name not in fixed]
@@ -214,7 +215,7 @@ def _regress(I, G, sigma, fixed, start, put, text, warnings, *, weighted: bool) 
 
     def residual(p: lmfit.Parameters) -> NDArray[np.float64]:
         predicted = p["slope"] * I / scale_I + p["intercept"]
-        return (G / scale_G - predicted) / (sigma / scale_G if weighted else 1.0)
+        return (G / scale_G - predicted) / (sigma / scale_G)
 
     redundant = I.size > len(free)
     result = lmfit.minimize(residual, parameters, method="leastsq", scale_covar=redundant)
