@@ -20,38 +20,56 @@ def test_reverse_bias_does_not_switch():
     assert float(runs.conductance.max()) < 2 * DEVICE.value("leakage_S")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="slope 0.86: lateral growth fills the 10 nm column at 1 mA, and the device voltage after SET is no constant "
-    "(0.3 V at 10 uA, 0.65 V at 1 mA)",
-)
 def test_conductance_is_linear_in_the_compliance():
-    # J-ICC-01: slope of log G against log Icc 1.0 +- 0.1 from 10 uA to 1 mA
-    limits = np.array([1e-5, 1e-4, 1e-3])
+    # J-ICC-01: slope of log G at 0.1 V against log Icc 1.0 +- 0.1 from 10 uA to 1 mA; medians of 8 devices
+    limits = np.array([1e-5, 3e-5, 1e-4, 3e-4, 1e-3])
     conductance = []
     for n, limit in enumerate(limits):
-        write = Waveform.pulses(2.0, 5e-3, 6e-3, 1, compliance_A=limit)
-        runs = ensemble.run(FilamentKMC(DEVICE), write, 4, rng=n)
-        during = runs.conductance.sel(time=slice(4e-3, 5e-3))
-        conductance.append(float(np.exp(np.log(during).mean())))
+        sweep = Waveform.triangle([1.5], 1.0, limit, samples_per_V=40)
+        runs = ensemble.run(FilamentKMC(DEVICE), sweep, 8, rng=n)
+        low = np.flatnonzero(np.abs(runs.voltage.values - 0.1) < 1e-6)[-1]
+        conductance.append(float(runs.conductance.isel(time=low).median()))
     slope = np.polyfit(np.log(limits), np.log(conductance), 1)[0]
     print(conductance, slope)
     assert slope == pytest.approx(1.0, abs=0.1)
 
 
+def second_set_time(gap_s, devices=12):
+    """Median set time of a second 1 V, 20 ms pulse in units of the first."""
+    period = 20e-3 + gap_s
+    pair = Waveform.pulses(1.0, 20e-3, period, 2, compliance_A=1e-6, samples_per_period=800)
+    runs = ensemble.run(FilamentKMC(DEVICE), pair, devices, rng=3)
+    on = runs.conductance > 1e-6
+    first = on.sel(time=slice(0, 20e-3)).idxmax("time")
+    second = on.sel(time=slice(period, period + 20e-3)).idxmax("time") - period
+    return float(np.median(second) / np.median(first))
+
+
+def test_a_pulse_is_forgotten_after_a_tenth_of_a_second():
+    assert second_set_time(0.1) == pytest.approx(1.0, abs=0.2)
+
+
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="the stub that a filament leaves lives for seconds: atoms with three bonds dissolve at 0.01 per second",
+    reason="the stub that a filament leaves still helps: 0.45 after 20 ms, 0.67 after 40 ms, 1.00 after 100 ms",
 )
 def test_a_pulse_is_forgotten_after_the_echo_horizon():
-    # J-DIFF-09: the state does not reflect inputs older than 23 ms; set times of a second pulse 60 ms later equal the
-    # first within 20 %
-    pair = Waveform.pulses(1.0, 20e-3, 80e-3, 2, compliance_A=1e-6, samples_per_period=800)
-    runs = ensemble.run(FilamentKMC(DEVICE), pair, 12, rng=3)
-    on = runs.conductance > 1e-6
-    first = on.sel(time=slice(0, 20e-3)).idxmax("time")
-    second = on.sel(time=slice(80e-3, 100e-3)).idxmax("time") - 80e-3
-    print(np.median(first), np.median(second))
-    assert np.median(second) == pytest.approx(np.median(first), rel=0.2)
+    # J-DIFF-09: the state does not reflect inputs older than 23 ms
+    assert second_set_time(23e-3) == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="filaments at 1 mA dissolve after 1e3 to 1e4 s: energies that hold longer do not come home (decision 0007)",
+)
+def test_a_filament_at_1_mA_is_kept_for_1e5_s():
+    # J-DRIFT-03: retention of 1e5 s, here within 20 %
+    wave = Waveform.triangle([1.5], 1.0, 1e-3, samples_per_V=40)
+    before = len(wave.times_s) - 1
+    for span in (1e2, 1e3, 1e4, 9e4):
+        wave = wave + Waveform.hold(0.0, span, compliance_A=1e-3, samples=2)
+    runs = ensemble.run(FilamentKMC(DEVICE), wave, 2, rng=1)
+    G = runs.conductance.values
+    assert (np.abs(G[:, -1] / G[:, before] - 1) < 0.2).all()

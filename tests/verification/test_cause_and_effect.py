@@ -22,7 +22,7 @@ def chain():
     task = FiringPatterns(per_class=20, rng=0)
     made = {}
     for name, device in (("card", DEVICE), ("harder", harder)):
-        traces = ensemble.run(FilamentKMC(device), PULSES, 10, rng=1, processes=2)
+        traces = ensemble.run(FilamentKMC(device), PULSES, 40, rng=1, processes=2)
         # one amplitude does not tell the growth voltage: hold it at the cathode's and anode's mean, kT/(q share/2)
         cell = fit(Volatile, [traces], fixed={"growth_voltage_V": 0.07})
         made[name] = (traces, cell, Reservoir(cell, nodes=30, interval_s=35e-3).transform(task.trains))
