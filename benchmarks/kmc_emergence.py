@@ -151,14 +151,19 @@ def retained(run: Callable[..., xr.Dataset]) -> list[Row]:
     opened = (loop.conductance.values[:, down] < on[:, None] / 10).argmax(1)
     V_reset = loop.voltage.values[down][opened]
     rows: list[Row] = [
-        ("set voltage at 1 mA (0.1 mS)", _quartiles(V_set, "V"), "< 1 V", _verdict(bool((V_set < 1.0).mean() >= 0.9))),
+        (
+            "set voltage at 1 mA (0.1 mS)",
+            _quartiles(V_set, "V"),
+            "< 1 V",
+            _verdict(bool((V_set < 1.0).mean() >= 0.9), calibrated=True),
+        ),
         ("G at 0.1 V after 1 mA", _quartiles(on, "mS", 1e3), "up to 3.5 mS", "-"),
         ("reset voltage", _quartiles(V_reset, "V"), "on the way to -7 V", _verdict(bool((V_reset > -7).all()))),
         (
             "G on/off after the loop",
             _quartiles(on / off),
             ">= 1e3",
-            _verdict(bool(np.mean(on / off >= 1e3) >= 0.9)),
+            _verdict(bool(np.mean(on / off >= 1e3) >= 0.9), calibrated=True),
         ),
         ("hottest spot", _quartiles(np.array(json.loads(loop.attrs["peak_temperature_K"])), "K"), "below 1235 K", "-"),
     ]
@@ -224,7 +229,9 @@ def reconfigurable(run: Callable[..., xr.Dataset]) -> list[Row]:
         times = f"set {_quartiles(set_s, '', 1e3)}, relaxation {_quartiles(relax_s[np.isfinite(relax_s)], 'ms', 1e3)}"
         stuck = np.sum(~works.any(1))
         text = f"{works.mean():.0%} of {works.size} cycles, {stuck} devices in none; {times}"
-        rows.append((f"volatile cycles {name}", text, "90 %", _verdict(works.mean() >= 0.9, calibrated=True)))
+        rows.append(
+            (f"volatile cycles {name}", text, "90 %", _verdict(works.mean() >= 0.9, calibrated=name == "before"))
+        )
     return rows
 
 

@@ -224,7 +224,8 @@ class Store:
 
     def _consolidate(self, path: Path) -> None:
         with warnings.catch_warnings():
-            # zarr warns that format 3 has not standardised the copy yet; readers without it read the arrays' own
+            # only this message: zarr says that format 3 has not standardised the copy of the metadata yet. The copy is
+            # a shortcut; every reader falls back to the arrays' own, so nothing depends on what the warning is about
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
             self._zarr.consolidate_metadata(path)
 

@@ -163,7 +163,8 @@ def _chgnet(source: str | None) -> Theory:
 
         def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = None, **more: Any) -> None:
             with warnings.catch_warnings():
-                # torch >= 2.13 about a line of CHGNet's: a tensor with a gradient becomes a number
+                # only this message: torch >= 2.13 about a line of CHGNet's own that makes a number of an energy with a
+                # gradient. The number is right, forces come from another path, and the line is not ours to change
                 warnings.filterwarnings("ignore", message="Converting a tensor", category=UserWarning)
                 super().calculate(atoms, properties, system_changes, **more)
             wanted = ("energy", "free_energy", "forces", "stress")
