@@ -36,6 +36,8 @@ from ..physics.device import Device
 from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.materials import standard_potential
 from ..physics.waveform import Waveform
+from .circuit import Circuit
+from .equations import bernoulli
 from .meshes import Array, cylinder
 
 __all__ = ["FilamentFEM"]
@@ -82,13 +84,6 @@ def coordination(mean: Array) -> tuple[Array, Array, Array, Array]:
     # below 1e-5 the quotient of differences has no digits left; its limit is 5/2
     slope = np.where(mean < 1e-5, 2.5, (_NEIGHBOURS - neighbours * touch_slope) / touch)
     return touch, neighbours, touch_slope, slope
-
-
-def _bernoulli(u: Array) -> Array:
-    """Bernoulli function u / (exp(u) - 1), the exponential (Scharfetter-Gummel) weight."""
-    small = np.abs(u) < 1e-5
-    safe = np.where(small, 1.0, np.clip(u, -500.0, 500.0))
-    return np.where(small, 1.0 - 0.5 * u, safe / np.expm1(safe))
 
 
 class _State(NamedTuple):
@@ -256,11 +251,7 @@ class Column:
             sigma = self.conductivity(metal, temperature)
             links, low, high = mesh.links(sigma), mesh.ends(sigma, mesh.bottom), mesh.ends(sigma, mesh.top, contact)
             psi = mesh.solve(links, low, high, nothing, 0.0, 1.0)
-            # the divergence of sigma psi grad psi, written with positive terms: half of each face to each side
-            joule = 0.5 * links * (psi[mesh.right] - psi[mesh.left]) ** 2
-            heat = mesh.onto_left(joule) + mesh.onto_right(joule)
-            heat[mesh.bottom] += low * psi[mesh.bottom] ** 2
-            heat[mesh.top] += high * (1.0 - psi[mesh.top]) ** 2
+            heat = mesh.joule(links, low, high, psi, 0.0, 1.0)
             conductance = float(np.sum(low * psi[mesh.bottom]))
             electrons = LORENZ * sigma * (ambient + film_V**2 * warming[1])
             new = mesh.solve_pair(lattice, electrons, self.coupling_W_m3K, heat)
@@ -349,7 +340,7 @@ class Column:
         # sites per second through a face: area over cell cross-section, one hop length over the distance
         rate = np.sqrt(hop[left] * hop[right]) * mesh.area_m2 / mesh.distance_m / self.spacing_m
         rate = rate * free[left] * free[right] * step
-        forward, backward = rate * _bernoulli(-u), rate * _bernoulli(u)
+        forward, backward = rate * bernoulli(-u), rate * bernoulli(u)
         inject, giveback = self.injection(film_V, temperature[mesh.top])
         mouth = mesh.end_area_m2 / self.spacing_m**2 * free[mesh.top] * step
         inject, giveback = mouth * inject, mouth * giveback
@@ -509,24 +500,6 @@ class FilamentFEM:
         return _Run(self, waveform).trace()
 
 
-class _Circuit(NamedTuple):
-    """What the source and the series resistance leave of the source voltage."""
-
-    source_V: float
-    limit_A: float
-    series_ohm: float
-    beside_S: float
-
-    def device_S(self, column_S: float) -> float:
-        return 1.0 / (self.series_ohm + 1.0 / (column_S + self.beside_S))
-
-    def device_V(self, column_S: float) -> float:
-        return float(formulas.compliance_voltage(self.source_V, self.device_S(column_S), self.limit_A))
-
-    def film_V(self, column_S: float) -> float:
-        return self.device_V(column_S) * self.device_S(column_S) / (column_S + self.beside_S)
-
-
 class _Run:
     """One waveform on one column."""
 
@@ -541,9 +514,9 @@ class _Run:
         self.next_s = 1e-6
         self.steps = self.trials = 0
 
-    def circuit(self, time_s: float, limit_A: float) -> _Circuit:
+    def circuit(self, time_s: float, limit_A: float) -> Circuit:
         p = self.column.number
-        return _Circuit(
+        return Circuit(
             float(self.waveform.voltage_at(time_s)), limit_A, p["series_resistance_ohm"], self.column.beside_S
         )
 
@@ -567,7 +540,7 @@ class _Run:
         psi, warming, conductance, connected, heat = column.fields(metal, film_V, old.warming)
         return _State(metal, ions, psi, warming, conductance, film_V, connected, heat), gained
 
-    def attempt(self, circuit: _Circuit, step: float) -> tuple[_State, float] | None:
+    def attempt(self, circuit: Circuit, step: float) -> tuple[_State, float] | None:
         """State after a step at the film voltage that the circuit leaves it; None if it must be shorter."""
         guess = circuit.film_V(self.state.conductance_S)
         result = self.trial(guess, step)

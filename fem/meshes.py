@@ -1,8 +1,8 @@
 """Finite volumes of a film: FiPy's mesh, and fast direct solves on FiPy's own faces.
 
 A FiPy term costs milliseconds to assemble, a banded factorisation of the same matrix a fraction of one. The
-classes here therefore take cells, faces, areas and distances from FiPy and assemble the two-point fluxes
-themselves; ``tests/verification/test_filament_physics.py`` holds them to FiPy's terms.
+class here therefore takes cells, faces, areas and distances from FiPy, for every structured mesh alike, and assembles
+the two-point fluxes itself; ``tests/verification`` holds it to FiPy's terms on every geometry.
 """
 
 from __future__ import annotations
@@ -12,57 +12,102 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded, solveh_banded
+from scipy.linalg import LinAlgError, solveh_banded
 
 from ..physics.errors import ConvergenceError, InputError
+from .solvers import Held
 
-__all__ = ["Cylinder", "cylinder"]
+__all__ = ["Grid", "block", "cylinder", "slab"]
 
 Array = NDArray[np.float64]
+Cells = NDArray[np.intp]
+
+_MOST_CELLS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Cylinder:
-    """An axisymmetric film between two contacts, cells counted along r first, then along z.
+class Grid:
+    """A film between two contacts: the counter electrode at the bottom, the active electrode at the top.
+
+    Cells are counted along the first direction first and along z, from contact to contact, last.
 
     Attributes
     ----------
-    mesh : fipy.CylindricalGrid2D
+    mesh : fipy.CylindricalGrid2D, fipy.Grid2D or fipy.Grid3D
+    recipe : dict
+        Name and arguments of the function that made it.
+    axes : tuple of str
+        Names of the directions, z first: ("z", "r"), ("z", "x") or ("z", "y", "x").
     shape : tuple of int
-        Cells along z and along r.
-    r_m, z_m : array, shape (cells,), m
-        Cell centres; z runs from the counter electrode to the active electrode.
+        Cells along each of `axes`.
+    centre_m : array, shape (axes, cells), m
+        Cell centres, in the order of FiPy, z last.
     volume_m3 : array, shape (cells,), m^3
         Of the whole ring, not of one radian of it.
     left, right : int array, shape (faces,)
         Cells on both sides of each interior face.
     area_m2, distance_m : array, shape (faces,), m^2 and m
         Area of each interior face, distance of the two cell centres.
-    bottom, top : int array, shape (radial cells,)
+    bottom, top : int array, shape (cells of a layer,)
         Cells that touch the counter electrode and the active electrode.
-    end_area_m2 : array, shape (radial cells,), m^2
+    end_area_m2 : array, shape (cells of a layer,), m^2
     end_distance_m : float, m
         From a contact to the centre of the cell that touches it.
+    side : int array, shape (side faces,)
+        Cell inside each face of the side walls.
+    side_area_m2, side_distance_m : array, shape (side faces,), m^2 and m
+        Area of each, and distance to the centre of its cell.
     """
 
     mesh: Any
-    shape: tuple[int, int]
-    r_m: Array
-    z_m: Array
+    recipe: dict[str, Any]
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    centre_m: Array
     volume_m3: Array
-    left: NDArray[np.intp]
-    right: NDArray[np.intp]
+    left: Cells
+    right: Cells
     area_m2: Array
     distance_m: Array
-    bottom: NDArray[np.intp]
-    top: NDArray[np.intp]
+    bottom: Cells
+    top: Cells
     end_area_m2: Array
     end_distance_m: float
+    side: Cells
+    side_area_m2: Array
+    side_distance_m: Array
 
     @property
     def size(self) -> int:
         """Number of cells."""
         return self.volume_m3.size
+
+    @property
+    def layer(self) -> int:
+        """Number of cells between which z does not change; the half-width of every matrix."""
+        return self.bottom.size
+
+    @property
+    def height_m(self) -> float:
+        """Distance of the contacts, m."""
+        return float(self.recipe["height_m"])
+
+    @property
+    def z_m(self) -> Array:
+        """Distance of each cell centre from the counter electrode, m."""
+        return self.centre_m[-1]
+
+    @property
+    def r_m(self) -> Array:
+        """Distance of each cell centre from the axis: of symmetry, or through the middle of the film, m."""
+        if self.axes[-1] == "r":
+            return self.centre_m[0]
+        middle = 0.5 * (self.centre_m[:-1].min(axis=1) + self.centre_m[:-1].max(axis=1))
+        return np.sqrt(np.sum((self.centre_m[:-1] - middle[:, None]) ** 2, axis=0))
+
+    def coordinates(self) -> dict[str, Array]:
+        """Cell centres along each of `axes`, m."""
+        return {name: np.unique(np.round(c, 18)) for name, c in zip(self.axes, self.centre_m[::-1], strict=True)}
 
     def face_mean(self, values: Array) -> Array:
         """Harmonic mean of a cell property on interior faces: exact flux through two layers in series."""
@@ -77,6 +122,13 @@ class Cylinder:
         """Conductance from a contact to the cells that touch it, with an interface `transfer` in series."""
         return self.end_area_m2 / (self.end_distance_m / coefficient[cells] + 1.0 / transfer)
 
+    def sides(self, coefficient: Array, transfer: float) -> Array:
+        """Conductance of each cell to what is outside the side walls; 0 if `transfer` is."""
+        if transfer == 0.0:
+            return np.zeros(self.size)
+        flow = self.side_area_m2 / (self.side_distance_m / coefficient[self.side] + 1.0 / transfer)
+        return np.asarray(np.bincount(self.side, flow, self.size), dtype=float)
+
     def onto_left(self, values: Array) -> Array:
         """Sum of a face property over the faces that have a cell on their left."""
         return np.asarray(np.bincount(self.left, values, self.size), dtype=float)
@@ -89,41 +141,73 @@ class Cylinder:
         """Net outflow of each cell, for a flow from `left` to `right` through each interior face."""
         return self.onto_left(flow) - self.onto_right(flow)
 
+    def joule(self, links: Array, bottom: Array, top: Array, potential: Array, low: float, high: float) -> Array:
+        """Heat of each cell: the divergence of sigma psi grad psi, each face shared by halves, W.
+
+        Written with positive terms; the sum over all cells is current times voltage.
+        """
+        face = 0.5 * links * (potential[self.right] - potential[self.left]) ** 2
+        heat = self.onto_left(face) + self.onto_right(face)
+        heat[self.bottom] += bottom * (potential[self.bottom] - low) ** 2
+        heat[self.top] += top * (high - potential[self.top]) ** 2
+        return heat
+
     def solve(
-        self, links: Array, bottom: Array, top: Array, source: Array, low: float, high: float, loss: Array | float = 0.0
+        self,
+        links: Array,
+        bottom: Array,
+        top: Array,
+        source: Array,
+        low: float,
+        high: float,
+        loss: Array | float = 0.0,
+        held: Held | None = None,
+        start: Array | None = None,
     ) -> Array:
-        """Steady potential with sources: conductances `links` inside, `bottom` to `low`, `top` to `high`.
+        """Field with sources: conductances `links` inside, `bottom` to `low`, `top` to `high`.
 
         Solves sum_j g_ij (x_i - x_j) + g_b (x_i - x_b) + loss_i x_i = source_i by banded Cholesky factorisation.
+
+        Parameters
+        ----------
+        links, bottom, top : array, shape (faces,), (layer,), (layer,)
+        source : array, shape (cells,)
+        low, high : float
+        loss : float or array, shape (cells,), >= 0
+        held : Held, optional
+            Factor of a similar matrix, and place for that of this one.
+        start : array, shape (cells,), optional
+            First guess.
 
         Raises
         ------
         ConvergenceError
             If the matrix is not positive definite or the result is not finite.
         """
-        radial = self.shape[1]
-        band = np.zeros((radial + 1, self.size))
-        band[0] = self.onto_left(links) + self.onto_right(links)
-        band[0, self.bottom] += bottom
-        band[0, self.top] += top
-        band[0] += loss
-        band[self.right - self.left, self.left] = -links
-        right = source.copy()
-        right[self.bottom] += bottom * low
-        right[self.top] += top * high
-        try:
-            factor = cholesky_banded(band, overwrite_ab=True, lower=True, check_finite=False)
-        except LinAlgError as error:
-            raise ConvergenceError("The steady field has no solution", got=str(error)) from error
-        x = cho_solve_banded((factor, True), right, check_finite=False)
-        # one refinement: differences of potentials keep the weak links that the diagonal of the matrix rounds away
-        residual = source - self.divergence(links * (x[self.left] - x[self.right])) - loss * x
-        residual[self.bottom] += bottom * (low - x[self.bottom])
-        residual[self.top] += top * (high - x[self.top])
-        x = x + cho_solve_banded((factor, True), residual, check_finite=False)
-        if not np.isfinite(x).all():
-            raise ConvergenceError("The steady field is not finite", got=f"{np.sum(~np.isfinite(x))} cells")
-        return x
+
+        def matrix() -> Array:
+            band = np.zeros((self.layer + 1, self.size), order="F")
+            band[0] = self.onto_left(links) + self.onto_right(links) + loss
+            band[0, self.bottom] += bottom
+            band[0, self.top] += top
+            band[self.right - self.left, self.left] = -links
+            return band
+
+        def residual(x: Array) -> Array:
+            # differences of potentials keep the weak links that the diagonal of the matrix rounds away
+            r = source - self.divergence(links * (x[self.left] - x[self.right])) - loss * x
+            r[self.bottom] += bottom * (low - x[self.bottom])
+            r[self.top] += top * (high - x[self.top])
+            return r
+
+        def apply(x: Array) -> Array:
+            y = self.divergence(links * (x[self.left] - x[self.right])) + loss * x
+            y[self.bottom] += bottom * x[self.bottom]
+            y[self.top] += top * x[self.top]
+            return y
+
+        first = np.zeros(self.size) if start is None else start
+        return (Held() if held is None else held).solve(matrix, apply, residual, first)
 
     def solve_pair(self, first: Array, second: Array, exchange: float, source: Array) -> Array:
         """Steady rise of two temperatures that exchange heat, both zero at the contacts.
@@ -146,8 +230,8 @@ class Cylinder:
         ConvergenceError
             If the matrix is not positive definite or the heat that leaves is not the heat that enters.
         """
-        radial, swap = self.shape[1], exchange * self.volume_m3
-        band = np.zeros((2 * radial + 1, 2 * self.size))
+        swap = exchange * self.volume_m3
+        band = np.zeros((2 * self.layer + 1, 2 * self.size))
         right = np.zeros(2 * self.size)
         right[1::2] = source
         band[1, 0::2] = -swap
@@ -178,8 +262,52 @@ class Cylinder:
         return rise
 
 
-def cylinder(radius_m: float, height_m: float, radial_cells: int, axial_cells: int) -> Cylinder:
-    """Mesh of a film with equal cells.
+def _checked(lengths: dict[str, float], cells: dict[str, int]) -> None:
+    for name, length in lengths.items():
+        if not (np.isfinite(length) and length > 0):
+            raise InputError(f"{name} must be positive", got=f"{length} m", allowed="> 0 m")
+    if min(cells.values()) < 2 or np.prod(list(cells.values())) > _MOST_CELLS:
+        raise InputError(
+            "Unusable number of cells",
+            got=" x ".join(map(str, cells.values())),
+            allowed="at least 2 each way, at most a million",
+        )
+
+
+def _grid(mesh: Any, recipe: dict[str, Any], axes: tuple[str, ...], factor: float) -> Grid:
+    """Read a FiPy mesh: `factor` is what its volumes and areas lack to those of the device."""
+    cells = np.asarray(mesh.faceCellIDs.filled(-1))
+    inside = np.asarray(mesh.interiorFaces.value)
+    area, distance = factor * np.array(mesh._faceAreas), np.array(mesh._cellDistances)
+    centre = np.array(mesh.cellCenters.value)
+    height, z = float(recipe["height_m"]), np.array(mesh.faceCenters.value)[-1]
+    low, high = ~inside & (z < 1e-9 * height), ~inside & (z > (1.0 - 1e-9) * height)
+    # the axis of a cylinder is a face without an area
+    side = ~inside & ~low & ~high & (area > 1e-12 * area.max())
+    left, right = np.sort(cells[:, inside], axis=0).astype(np.intp)
+    return Grid(
+        mesh=mesh,
+        recipe=recipe,
+        axes=axes,
+        shape=tuple(int(n) for n in np.array(mesh.shape)[::-1]),
+        centre_m=centre,
+        volume_m3=factor * np.array(mesh.cellVolumes),
+        left=left,
+        right=right,
+        area_m2=area[inside],
+        distance_m=distance[inside],
+        bottom=cells[0, low].astype(np.intp),
+        top=cells[0, high].astype(np.intp),
+        end_area_m2=area[low],
+        end_distance_m=0.5 * height / int(mesh.shape[-1]),
+        side=cells[0, side].astype(np.intp),
+        side_area_m2=area[side],
+        side_distance_m=distance[side],
+    )
+
+
+def cylinder(radius_m: float, height_m: float, radial_cells: int, axial_cells: int) -> Grid:
+    """Axisymmetric film with equal cells.
 
     Parameters
     ----------
@@ -188,7 +316,7 @@ def cylinder(radius_m: float, height_m: float, radial_cells: int, axial_cells: i
 
     Returns
     -------
-    Cylinder
+    Grid
 
     Raises
     ------
@@ -201,37 +329,80 @@ def cylinder(radius_m: float, height_m: float, radial_cells: int, axial_cells: i
     >>> film.size, f"{film.volume_m3.sum():.3e}"
     (340, '2.262e-24')
     """
-    for name, length in (("radius_m", radius_m), ("height_m", height_m)):
-        if not (np.isfinite(length) and length > 0):
-            raise InputError(f"{name} must be positive", got=f"{length} m", allowed="> 0 m")
-    if min(radial_cells, axial_cells) < 2 or radial_cells * axial_cells > 1_000_000:
-        raise InputError(
-            "Unusable number of cells",
-            got=f"{radial_cells} x {axial_cells}",
-            allowed="at least 2 each way, at most a million",
-        )
+    recipe = {"radius_m": radius_m, "height_m": height_m, "radial_cells": radial_cells, "axial_cells": axial_cells}
+    _checked(
+        {"radius_m": radius_m, "height_m": height_m}, {"radial_cells": radial_cells, "axial_cells": axial_cells}
+    )
     # FiPy reads sys.argv when it is imported; it comes in where a mesh is made, not with the package.
     from fipy import CylindricalGrid2D
 
-    dr, dz = radius_m / radial_cells, height_m / axial_cells
-    mesh = CylindricalGrid2D(nr=radial_cells, nz=axial_cells, dr=dr, dz=dz)
-    cells = np.asarray(mesh.faceCellIDs.filled(-1))
-    inside = np.asarray(mesh.interiorFaces.value)
-    turn = 2.0 * np.pi  # FiPy's cylindrical volumes and areas are those of one radian
-    low, high = np.asarray(mesh.facesBottom.value), np.asarray(mesh.facesTop.value)
-    left, right = np.sort(cells[:, inside], axis=0).astype(np.intp)
-    return Cylinder(
-        mesh=mesh,
-        shape=(int(axial_cells), int(radial_cells)),
-        r_m=np.array(mesh.cellCenters.value[0]),
-        z_m=np.array(mesh.cellCenters.value[1]),
-        volume_m3=turn * np.array(mesh.cellVolumes),
-        left=left,
-        right=right,
-        area_m2=turn * np.array(mesh._faceAreas)[inside],
-        distance_m=np.array(mesh._cellDistances)[inside],
-        bottom=cells[0, low].astype(np.intp),
-        top=cells[0, high].astype(np.intp),
-        end_area_m2=turn * np.array(mesh._faceAreas)[low],
-        end_distance_m=0.5 * dz,
+    mesh = CylindricalGrid2D(
+        nr=radial_cells, nz=axial_cells, dr=radius_m / radial_cells, dz=height_m / axial_cells
     )
+    # FiPy's cylindrical volumes and areas are those of one radian
+    return _grid(mesh, {"kind": "cylinder", **recipe}, ("z", "r"), 2.0 * np.pi)
+
+
+def slab(width_m: float, height_m: float, depth_m: float, lateral_cells: int, axial_cells: int) -> Grid:
+    """Film in two Cartesian dimensions with equal cells, the same at every depth.
+
+    Parameters
+    ----------
+    width_m, height_m, depth_m : float, m, > 0
+    lateral_cells, axial_cells : int, >= 2
+
+    Returns
+    -------
+    Grid
+
+    Raises
+    ------
+    InputError
+        If a length or a number of cells is out of range.
+
+    Examples
+    --------
+    >>> slab(10e-9, 20e-9, 5e-9, 10, 20).shape
+    (20, 10)
+    """
+    lengths = {"width_m": width_m, "height_m": height_m, "depth_m": depth_m}
+    cells = {"lateral_cells": lateral_cells, "axial_cells": axial_cells}
+    _checked(lengths, cells)
+    from fipy import Grid2D
+
+    mesh = Grid2D(nx=lateral_cells, ny=axial_cells, dx=width_m / lateral_cells, dy=height_m / axial_cells)
+    return _grid(mesh, {"kind": "slab", **lengths, **cells}, ("z", "x"), depth_m)
+
+
+def block(width_m: float, depth_m: float, height_m: float, x_cells: int, y_cells: int, z_cells: int) -> Grid:
+    """Film in three Cartesian dimensions with equal cells.
+
+    Parameters
+    ----------
+    width_m, depth_m, height_m : float, m, > 0
+        Along x, y and z.
+    x_cells, y_cells, z_cells : int, >= 2
+
+    Returns
+    -------
+    Grid
+
+    Raises
+    ------
+    InputError
+        If a length or a number of cells is out of range.
+
+    Examples
+    --------
+    >>> block(10e-9, 10e-9, 20e-9, 5, 6, 20).shape
+    (20, 6, 5)
+    """
+    lengths = {"width_m": width_m, "depth_m": depth_m, "height_m": height_m}
+    cells = {"x_cells": x_cells, "y_cells": y_cells, "z_cells": z_cells}
+    _checked(lengths, cells)
+    from fipy import Grid3D
+
+    mesh = Grid3D(
+        nx=x_cells, ny=y_cells, nz=z_cells, dx=width_m / x_cells, dy=depth_m / y_cells, dz=height_m / z_cells
+    )
+    return _grid(mesh, {"kind": "block", **lengths, **cells}, ("z", "y", "x"), 1.0)
