@@ -1,4 +1,5 @@
-"""Continuum solvers on FiPy: ions in an interfacial film (:class:`IonFilm`), a filament (:class:`FilamentFEM`)."""
+"""Continuum solvers on FiPy's meshes: ions in an interfacial film (:class:`IonFilm`), a filament as the mean field of the
+KMC (:class:`FilamentFEM`), and ions with current and heat on any structured mesh (:class:`ElectroThermal`)."""
 
 from __future__ import annotations
 
@@ -6,13 +7,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .electrothermal import ElectroThermal, plug
     from .filament import FilamentFEM
     from .film import IonFilm
+    from .laws import Conduction, Heat, Ions
+    from .meshes import block, cylinder, slab
 
-__all__ = ["FilamentFEM", "IonFilm"]
+__all__ = [
+    "Conduction",
+    "ElectroThermal",
+    "FilamentFEM",
+    "Heat",
+    "IonFilm",
+    "Ions",
+    "block",
+    "cylinder",
+    "plug",
+    "slab",
+]
 
 # Loaded on first use: FiPy takes a second to import.
-_HOMES = {"FilamentFEM": "filament", "IonFilm": "film"}
+_HOMES = {
+    "Conduction": "laws",
+    "ElectroThermal": "electrothermal",
+    "FilamentFEM": "filament",
+    "Heat": "laws",
+    "IonFilm": "film",
+    "Ions": "laws",
+    "block": "meshes",
+    "cylinder": "meshes",
+    "plug": "electrothermal",
+    "slab": "meshes",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 
 from ..physics import trace
-from ..physics.constants import BOLTZMANN_EV_K as K_B
 from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.waveform import Waveform
 from .circuit import Circuit
-from .coupled import Conduction, Equations, Fields, Heat, Ions
+from .coupled import Equations, Fields
+from .laws import Conduction, Heat, Ions
 from .meshes import Array, Grid
 
 __all__ = ["ElectroThermal", "plug"]
@@ -28,7 +28,7 @@ _GAMMA = 1.0 - np.sqrt(0.5)
 _BEND = (3.0 * _GAMMA**2 - 2.0 * _GAMMA**3 - 1.0 / 6.0) / _GAMMA  # local error over dt times the bend of the rates
 _SHORTEST_STEP_S = 1e-18
 _SAME_INSTANT = 1e-12  # of a span: what is left over by rounding
-_COUPLING = 0.02  # tolerance of the coupled solve over that of the step
+_COUPLING = 0.05  # tolerance of the coupled solve over that of the step
 _HEAT_BALANCE = 1e-8
 _MASS_BALANCE = 1e-10
 _STEP_BUDGET = 100_000
@@ -138,7 +138,9 @@ class ElectroThermal:
             ("highest_K", self.highest_K, self.temperature_K, 1e5, "K"),
         ):
             if not low <= value <= high:
-                raise InputError(f"{name} is out of range", got=f"{value} {unit}", allowed=f"{low:g} to {high:g} {unit}")
+                raise InputError(
+                    f"{name} is out of range", got=f"{value} {unit}", allowed=f"{low:g} to {high:g} {unit}"
+                )
         if self.order not in (1, 2):
             raise InputError("order must be that of a time step", got=self.order, allowed="1 or 2")
         if np.shape(self.ions.density_1_m3) not in ((), (self.grid.size,)):
@@ -162,7 +164,9 @@ class ElectroThermal:
         for name in ("ions", "conduction", "heat"):
             record = dataclasses.asdict(getattr(self, name))
             # JSON has no infinity
-            plain[name] = {k: "inf" if np.ndim(v) == 0 and v == np.inf else np.asarray(v).tolist() for k, v in record.items()}
+            plain[name] = {
+                k: "inf" if np.ndim(v) == 0 and v == np.inf else np.asarray(v).tolist() for k, v in record.items()
+            }
         return {"grid": self.grid.recipe, **plain}
 
     def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset:
@@ -197,6 +201,7 @@ class Stage(NamedTuple):
     fields: Fields
     density_rate: Array
     rise_rate: Array
+    potential_rate: Array
 
 
 class Stepper:
@@ -215,45 +220,60 @@ class Stepper:
         size = model.grid.size
         cold, density = np.zeros(size), np.array(np.broadcast_to(model.ions.density_1_m3, size), dtype=float)
         fields = self.equations.current(density, cold, circuit(start_s), Fields(density, cold, cold, 0.0, 0.0, cold))
-        self.now = Stage(fields, cold, cold)
+        if not self.stores_heat:
+            fields = self._balanced(fields, circuit(start_s))
+        self.now = Stage(fields, cold, cold, cold)
 
-    def stage(self, guess: Fields, base: Fields, tau: float, time_s: float) -> Stage:
-        """An implicit stage and its rates."""
-        model = self.model
+    @property
+    def stores_heat(self) -> bool:
+        """Whether the temperature has a rate of its own; else it follows the ions as the potential does."""
+        return self.model.heat.capacity_J_m3K > 0.0
+
+    def _balanced(self, fields: Fields, circuit: Circuit) -> Fields:
+        """The first instant of a film without heat capacity: current and heat in balance at once, ions at rest."""
+        frozen = 1e-30  # s, in which no ion moves
+        return self.equations.solve(fields, fields, frozen, circuit, tolerance=1e-9, sweeps=200)
+
+    def stage(self, start: Stage, ahead: float, base: Fields, tau: float, time_s: float) -> Stage:
+        """An implicit stage at `time_s`, guessed from a stage that lies `ahead` of it, and its rates."""
+        model, old = self.model, start.fields
+        guess = old._replace(
+            density=np.maximum(old.density + ahead * start.density_rate, 0.1 * old.density),
+            potential=old.potential + ahead * start.potential_rate,
+            rise=old.rise + ahead * start.rise_rate,
+        )
         fields = self.equations.solve(
             guess, base, tau, self.circuit(time_s), tolerance=_COUPLING * model.tolerance, sweeps=model.sweeps
         )
-        return Stage(fields, (fields.density - base.density) / tau, (fields.rise - base.rise) / tau)
-
-    def ahead(self, dt: float) -> Fields:
-        """The fields that present rates lead to."""
-        now = self.now
-        density = np.maximum(now.fields.density + dt * now.density_rate, 0.1 * now.fields.density)
-        return now.fields._replace(density=density, rise=now.fields.rise + dt * now.rise_rate)
+        return Stage(
+            fields,
+            (fields.density - base.density) / tau,
+            (fields.rise - base.rise) / tau if self.stores_heat else (fields.rise - old.rise) / ahead,
+            (fields.potential - old.potential) / ahead,
+        )
 
     def step(self, time_s: float, dt: float) -> tuple[Stage, float]:
         """State after one step, and its local error in tolerances."""
         now, model = self.now, self.model
         if model.order == 1:
-            new = self.stage(self.ahead(dt), now.fields, dt, time_s + dt)
+            new = self.stage(now, dt, now.fields, dt, time_s + dt)
             bends = [0.5 * (new[i] - now[i]) for i in (1, 2)]
         else:
-            first = self.stage(self.ahead(_GAMMA * dt), now.fields, _GAMMA * dt, time_s + _GAMMA * dt)
-            rest = (1.0 - _GAMMA) * dt
+            part, rest = _GAMMA * dt, (1.0 - _GAMMA) * dt
+            first = self.stage(now, part, now.fields, part, time_s + part)
             base = now.fields._replace(
                 density=now.fields.density + rest * first.density_rate, rise=now.fields.rise + rest * first.rise_rate
             )
-            guess = first.fields._replace(
-                density=np.maximum(first.fields.density + rest * first.density_rate, 0.1 * first.fields.density),
-                rise=first.fields.rise + rest * first.rise_rate,
+            # the guess also follows the bend of the rates
+            curved = first._replace(
+                density_rate=first.density_rate + 0.5 * rest / part * (first.density_rate - now.density_rate),
+                rise_rate=first.rise_rate + 0.5 * rest / part * (first.rise_rate - now.rise_rate),
             )
-            new = self.stage(guess, base, _GAMMA * dt, time_s + dt)
-            bends = [
-                _BEND * ((new[i] - first[i]) / (1.0 - _GAMMA) - (first[i] - now[i]) / _GAMMA) for i in (1, 2)
-            ]
+            new = self.stage(curved, rest, base, part, time_s + dt)
+            bends = [_BEND * ((new[i] - first[i]) / (1.0 - _GAMMA) - (first[i] - now[i]) / _GAMMA) for i in (1, 2)]
         floor = self.equations.floor(now.fields.density)
         density = np.max(np.abs(bends[0]) / (np.abs(new.fields.density) + floor))
-        heat = np.max(np.abs(bends[1]) / (model.temperature_K + new.fields.rise))
+        heat = np.max(np.abs(bends[1]) / (model.temperature_K + new.fields.rise)) if self.stores_heat else 0.0
         self.check(new.fields, now.fields, dt, time_s)
         return new, float(dt * max(density, heat)) / model.tolerance
 
@@ -263,7 +283,9 @@ class Stepper:
         power = new.conductance_S * new.film_V**2
         excess = abs(float(new.heat.sum()) - power)
         if not excess <= _HEAT_BALANCE * power:
-            raise ConvergenceError("Joule heat is not current times voltage", got=f"{excess:g} of {power:g} W at {time_s:g} s")
+            raise ConvergenceError(
+                "Joule heat is not current times voltage", got=f"{excess:g} of {power:g} W at {time_s:g} s"
+            )
         closed = model.ions.bottom_density_1_m3 is None and model.ions.top_density_1_m3 is None
         total = float(np.sum(grid.volume_m3 * old.density))
         lost = float(np.sum(grid.volume_m3 * (new.density - old.density)))

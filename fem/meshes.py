@@ -330,15 +330,11 @@ def cylinder(radius_m: float, height_m: float, radial_cells: int, axial_cells: i
     (340, '2.262e-24')
     """
     recipe = {"radius_m": radius_m, "height_m": height_m, "radial_cells": radial_cells, "axial_cells": axial_cells}
-    _checked(
-        {"radius_m": radius_m, "height_m": height_m}, {"radial_cells": radial_cells, "axial_cells": axial_cells}
-    )
+    _checked({"radius_m": radius_m, "height_m": height_m}, {"radial_cells": radial_cells, "axial_cells": axial_cells})
     # FiPy reads sys.argv when it is imported; it comes in where a mesh is made, not with the package.
     from fipy import CylindricalGrid2D
 
-    mesh = CylindricalGrid2D(
-        nr=radial_cells, nz=axial_cells, dr=radius_m / radial_cells, dz=height_m / axial_cells
-    )
+    mesh = CylindricalGrid2D(nr=radial_cells, nz=axial_cells, dr=radius_m / radial_cells, dz=height_m / axial_cells)
     # FiPy's cylindrical volumes and areas are those of one radian
     return _grid(mesh, {"kind": "cylinder", **recipe}, ("z", "r"), 2.0 * np.pi)
 
@@ -402,7 +398,5 @@ def block(width_m: float, depth_m: float, height_m: float, x_cells: int, y_cells
     _checked(lengths, cells)
     from fipy import Grid3D
 
-    mesh = Grid3D(
-        nx=x_cells, ny=y_cells, nz=z_cells, dx=width_m / x_cells, dy=depth_m / y_cells, dz=height_m / z_cells
-    )
+    mesh = Grid3D(nx=x_cells, ny=y_cells, nz=z_cells, dx=width_m / x_cells, dy=depth_m / y_cells, dz=height_m / z_cells)
     return _grid(mesh, {"kind": "block", **lengths, **cells}, ("z", "y", "x"), 1.0)

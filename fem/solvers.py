@@ -22,6 +22,7 @@ __all__ = ["Held", "HeldLU", "direct"]
 Array = NDArray[np.float64]
 
 _CLOSE = 1e-12  # last correction over the largest value
+_NEAR = 1e-9  # the same for an old factor: that correction is applied, so what is left is less
 _TOLERATED = 1e-6  # the same where rounding ends the refinement
 _CORRECTIONS = 6  # beyond that a new factor is cheaper
 
@@ -110,15 +111,13 @@ class Held:
             )
         return x
 
-    def _iterate(
-        self, apply: Callable[[Array], Array], residual: Callable[[Array], Array], x: Array
-    ) -> Array | None:
+    def _iterate(self, apply: Callable[[Array], Array], residual: Callable[[Array], Array], x: Array) -> Array | None:
         r, p, rz = residual(x), np.zeros_like(x), 0.0
         for _ in range(_CORRECTIONS):
             z, size = self._correction(r)
             if not np.isfinite(size):
                 return None
-            if size <= _CLOSE * np.max(np.abs(x)):
+            if size <= _NEAR * np.max(np.abs(x)):
                 return np.asarray(x + z)
             new = float(r @ z)
             p = z + (new / rz if rz else 0.0) * p
@@ -160,7 +159,8 @@ class HeldLU:
 
     def correction(self, residual: Array) -> Array:
         """Residual divided by the matrix of the last factor."""
-        assert self.factor is not None
+        if self.factor is None:
+            raise ConvergenceError("The transport matrix has not been factorised")
         self.corrections += 1
         z, _ = dgbtrs(self.factor[0], self.half_width, self.half_width, residual, self.factor[1])
         return np.asarray(z)
