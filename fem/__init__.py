@@ -1,5 +1,8 @@
-"""Continuum solvers on FiPy's meshes: ions in an interfacial film (:class:`IonFilm`), a filament as the mean field of the
-KMC (:class:`FilamentFEM`), and ions with current and heat on any structured mesh (:class:`ElectroThermal`)."""
+"""Continuum solvers on FiPy's meshes.
+
+Ions in an interfacial film (:class:`IonFilm`), a filament as the mean field of the KMC (:class:`FilamentFEM`), and ions
+with current and heat on any structured mesh (:class:`ElectroThermal`).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Newton's method on ions, current, heat and circuit together, for stages where taking turns does not converge.
 
-The Jacobian comes from the fluxes themselves by the complex step, f'(x) = Im f(x + ih) / h, which loses no digits: there
-is no second form of an equation that could differ from the first.
+The Jacobian comes from the fluxes themselves by the complex step, f'(x) = Im f(x + ih) / h, which loses no digits:
+there is no second form of an equation that could differ from the first.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def system(equations: Equations, now: Fields, base: Fields, tau: float, circuit:
     """Residual and Jacobian of the coupled stage; unknown 3 i + 0, 1, 2 of cell i, film voltage last."""
     g, n = equations.grid, equations.grid.size
     P, psi, rise = now[:3]
-    rows, columns, values = [], [], []
+    rows: list[Any] = []
+    columns: list[Any] = []
+    values: list[Any] = []
 
     def put(row: Cells, column: Any, value: Array) -> None:
         rows.append(row)
@@ -114,16 +116,18 @@ def system(equations: Equations, now: Fields, base: Fields, tau: float, circuit:
     for (end, held, transfer), V in zip(equations.ends(), (0.0, now.film_V), strict=True):
         own = [f[end].astype(complex) for f in (P, psi, rise)] + [np.full(end.size, V, complex)]
         if end is g.top:
-            film_A = -float(np.sum(equations.contact(*own, held, transfer)[1].real))
+            film_A = -float(np.sum(equations.contact((own[0], own[1], own[2]), own[3], held, transfer)[1].real))
         for k in range(4 if end is g.top else 3):
             moved = [f + 1j * _STEP if i == k else f for i, f in enumerate(own)]
-            leaving, current, warmth, joule = (f.imag / _STEP for f in equations.contact(*moved, held, transfer))
+            leaving, current, warmth, joule = (
+                f.imag / _STEP for f in equations.contact((moved[0], moved[1], moved[2]), moved[3], held, transfer)
+            )
             unknown = 3 * end + k if k < 3 else np.full(end.size, 3 * n)
             for equation, out in ((0, leaving), (1, current), (2, warmth - joule)):
                 put(3 * end + equation, unknown, out)
             if end is g.top:
                 film_slopes.append((unknown, -current))
-    for k, f in ((0, P), (2, rise)):
+    for k in (0, 2):
         moved = [P[g.side].astype(complex), rise[g.side].astype(complex)]
         moved[k // 2] = moved[k // 2] + 1j * _STEP
         put(3 * g.side + 2, 3 * g.side + k, equations.side(*moved).imag / _STEP)

@@ -375,7 +375,7 @@ def test_drift_is_that_of_hops():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_lost(kind):
-    """RESET and SET of a filament: ions to 1e-10, I V and Joule heat to 1e-8, the circuit to rounding, at every report."""
+    """RESET and SET of a filament: ions to 1e-10, I V and Joule heat to 1e-8, the circuit to rounding."""
     grid = GRIDS[kind](10, 4)
     model = film(
         grid,
