@@ -35,9 +35,8 @@ import numpy as np
 from ..physics import formulas
 from ..physics.constants import BOLTZMANN_EV_K as K_B
 from ..physics.errors import ConvergenceError
-from . import newton
+from . import _volumes, newton
 from .circuit import Circuit
-from .equations import bernoulli
 from .laws import Conduction, Heat, Ions
 from .meshes import Array, Cells, Grid
 from .solvers import Held, HeldLU
@@ -45,6 +44,8 @@ from .solvers import Held, HeldLU
 __all__ = ["Equations", "Fields"]
 
 _LARGEST_EXPONENT = 50.0  # of the sinh: a field that lowers the barrier by 2.5 eV at 300 K
+_LARGEST_BIAS = 600.0  # beyond, the ions that go against it are fewer than a float can count
+_SERIES = 1e-2  # below, the power series is exact to rounding and the closed form is not
 _ION_CLOSE = 1e-12  # last Newton update of the ions over their largest density; their sum is exact from the first on
 _LOST = 1e-11  # share of all ions that a solution may lack
 _ION_UPDATES = 40
@@ -136,8 +137,15 @@ class Equations:
         soret = law.soret_1_K + law.heat_of_transport_eV / (K_B * T * T)
         u = u + soret * (rise_l - rise_r)
         rate = formulas.hop_rate(law.barrier_eV, T, law.attempt_frequency_Hz, 0.0)
-        D = formulas.diffusion_coefficient(rate, law.hop_length_m, 6) * enhanced
-        return D / distance * bernoulli(-u), D / distance * bernoulli(u)
+        D = formulas.diffusion_coefficient(rate, law.hop_length_m, 6) * enhanced / distance
+        # Bernoulli's function of |u| and of -|u| from one exponential, both to all digits
+        forth = u.real > 0.0
+        size = np.where(forth, u, -u)
+        tiny = size.real < _SERIES
+        safe = np.where(tiny, 1.0, np.where(size.real > _LARGEST_BIAS, _LARGEST_BIAS, size))
+        against = np.where(tiny, 1.0 - size / 2.0 + size**2 / 12.0 - size**4 / 720.0, safe / np.expm1(safe))
+        along = against + size
+        return D * np.where(forth, along, against), D * np.where(forth, against, along)
 
     # -- fluxes ------------------------------------------------------------------------------------------------
 
@@ -253,6 +261,7 @@ class Equations:
         forward, backward = self.hops(psi[left] - psi[right], rise[left], rise[right], g.distance_m)
         forward, backward = forward * g.area_m2, backward * g.area_m2
         forward, backward = tau * forward, tau * backward
+        supply = base + tau * self.extra_ions / g.volume_m3
         walls = []
         for (cells, held, _), V in zip(self.ends(), (0.0, now.film_V), strict=True):
             if held is not None:
@@ -263,8 +272,7 @@ class Equations:
         if fresh:
             factor.factorise(self._transport_matrix(P, forward, backward, walls))
         for _ in range(_ION_UPDATES):
-            residual = g.volume_m3 * (base - P) + tau * self.extra_ions
-            residual -= g.divergence(self.ion_flow(forward, backward, P[left], P[right]))
+            residual = _volumes.ion_residual(forward, backward, left, right, 1.0 / most, g.volume_m3, supply, P)
             for cells, held, there, back in walls:
                 residual[cells] -= self.ion_flow(there, back, P[cells], held)
             change = factor.correction(residual)
@@ -281,8 +289,11 @@ class Equations:
                 return P
             speed = min(size / last, 0.95) if np.isfinite(last) else 0.1
             last = size
-            if np.log(close / size) / np.log(speed) > _WORTH_A_FACTOR and not (fresh and np.isinf(most)):
-                factor.factorise(self._transport_matrix(P, forward, backward, walls))
+            if np.log(close / size) / np.log(speed) > _WORTH_A_FACTOR and not (
+                fresh and factor.exact and np.isinf(most)
+            ):
+                # a fresh factor that is still slow has too few digits
+                factor.factorise(self._transport_matrix(P, forward, backward, walls), exact=factor.exact or fresh)
                 fresh, last = True, np.inf
         raise ConvergenceError(
             "The ions have no solution",
@@ -348,7 +359,8 @@ class Equations:
             ratio = min(change / last, 0.9) if np.isfinite(last) else 0.5
             if change * ratio / (1.0 - ratio) <= tolerance:
                 return now
-            if not change < 0.7 * last and sweep > 2:
+            # Newton's method costs as much as some thirty turns
+            if sweep > 2 and not change < 0.97 * last:
                 break
             last = change
         return newton.solve(self, now if np.isfinite(change) else guess, base, tau, circuit, tolerance=tolerance)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, solveh_banded
 
 from ..physics.errors import ConvergenceError, InputError
+from . import _volumes
 from .solvers import Held
 
 __all__ = ["Grid", "block", "cylinder", "slab"]
@@ -127,19 +128,19 @@ class Grid:
         if transfer == 0.0:
             return np.zeros(self.size)
         flow = self.side_area_m2 / (self.side_distance_m / coefficient[self.side] + 1.0 / transfer)
-        return np.asarray(np.bincount(self.side, flow, self.size), dtype=float)
+        return _volumes.onto(self.side, flow, self.size)
 
     def onto_left(self, values: Array) -> Array:
         """Sum of a face property over the faces that have a cell on their left."""
-        return np.asarray(np.bincount(self.left, values, self.size), dtype=float)
+        return _volumes.onto(self.left, values, self.size)
 
     def onto_right(self, values: Array) -> Array:
         """Sum of a face property over the faces that have a cell on their right."""
-        return np.asarray(np.bincount(self.right, values, self.size), dtype=float)
+        return _volumes.onto(self.right, values, self.size)
 
     def divergence(self, flow: Array) -> Array:
         """Net outflow of each cell, for a flow from `left` to `right` through each interior face."""
-        return self.onto_left(flow) - self.onto_right(flow)
+        return _volumes.divergence(flow, self.left, self.right, self.size)
 
     def joule(self, links: Array, bottom: Array, top: Array, potential: Array, low: float, high: float) -> Array:
         """Heat of each cell: the divergence of sigma psi grad psi, each face shared by halves, W.
@@ -193,18 +194,14 @@ class Grid:
             band[self.right - self.left, self.left] = -links
             return band
 
+        faces = links, self.left, self.right, np.broadcast_to(np.asarray(loss, dtype=float), self.size)
+        nothing = np.zeros(self.size)
+
         def residual(x: Array) -> Array:
-            # differences of potentials keep the weak links that the diagonal of the matrix rounds away
-            r = source - self.divergence(links * (x[self.left] - x[self.right])) - loss * x
-            r[self.bottom] += bottom * (low - x[self.bottom])
-            r[self.top] += top * (high - x[self.top])
-            return r
+            return _volumes.field_residual(*faces, self.bottom, bottom, low, self.top, top, high, source, x)
 
         def apply(x: Array) -> Array:
-            y = self.divergence(links * (x[self.left] - x[self.right])) + loss * x
-            y[self.bottom] += bottom * x[self.bottom]
-            y[self.top] += top * x[self.top]
-            return y
+            return -_volumes.field_residual(*faces, self.bottom, bottom, 0.0, self.top, top, 0.0, nothing, x)
 
         first = np.zeros(self.size) if start is None else start
         return (Held() if held is None else held).solve(matrix, apply, residual, first)

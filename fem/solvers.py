@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dgbtrf, dgbtrs, dpbtrf, dpbtrs
+from scipy.linalg.lapack import dgbtrf, dgbtrs, dpbtrf, dpbtrs, sgbtrf, sgbtrs
 
 from ..physics.errors import ConvergenceError
 
@@ -133,18 +133,22 @@ class Held:
 class HeldLU:
     """An LU factor of a banded matrix that outlives it, for Newton updates with a Jacobian that may be old.
 
+    It is kept in single precision, in which it is read twice as fast, until a matrix asks for more.
+
     Attributes
     ----------
+    exact : bool
+        Whether in double precision.
     factors, corrections : int
         Factorisations and corrections so far.
     """
 
     def __init__(self, half_width: int) -> None:
-        self.half_width = half_width
-        self.factor: tuple[Array, NDArray[np.int32]] | None = None
+        self.half_width, self.exact, self.scale = half_width, False, 1.0
+        self.factor: tuple[Any, Any] | None = None
         self.factors = self.corrections = 0
 
-    def factorise(self, band: Array) -> None:
+    def factorise(self, band: Array, *, exact: bool = False) -> None:
         """Factorise a matrix in LAPACK's general band form, shape (3 half-width + 1, n).
 
         Raises
@@ -152,7 +156,12 @@ class HeldLU:
         ConvergenceError
             If it is singular.
         """
-        lu, pivots, fault = dgbtrf(band, self.half_width, self.half_width, overwrite_ab=1)
+        self.exact, self.scale = exact, float(np.max(np.abs(band)))
+        if exact:
+            lu, pivots, fault = dgbtrf(band, self.half_width, self.half_width, overwrite_ab=1)
+        else:
+            single = (band / self.scale).astype(np.float32, order="F")
+            lu, pivots, fault = sgbtrf(single, self.half_width, self.half_width, overwrite_ab=1)
         if fault:
             raise ConvergenceError("The transport matrix is singular", got=f"pivot {fault} is zero")
         self.factor, self.factors = (lu, pivots), self.factors + 1
@@ -162,5 +171,9 @@ class HeldLU:
         if self.factor is None:
             raise ConvergenceError("The transport matrix has not been factorised")
         self.corrections += 1
-        z, _ = dgbtrs(self.factor[0], self.half_width, self.half_width, residual, self.factor[1])
-        return np.asarray(z)
+        lu, pivots = self.factor
+        if self.exact:
+            return np.asarray(dgbtrs(lu, self.half_width, self.half_width, residual, pivots)[0])
+        size = float(np.max(np.abs(residual))) or 1.0
+        z = sgbtrs(lu, self.half_width, self.half_width, (residual / size).astype(np.float32), pivots)[0]
+        return np.asarray(z.astype(float) * (size / self.scale))
