@@ -45,7 +45,7 @@ __all__ = ["FilamentFEM"]
 _SOURCES = ("BardFaulkner2001", "Guyer2009", "Lin2008", "ScharfetterGummel1969", "Simmons1963", "Valov2011")
 _MELTING_POINT_K = 1235.0  # of Ag, CRC Handbook: beyond it the filament is no lattice of atoms
 # electrons to lattice in Ag: Z. Lin, L. V. Zhigilei and V. Celli, Phys. Rev. B 77, 075133 (2008)
-_COUPLING_W_M3K = 3.5e16
+COUPLING_W_M3K = 3.5e16
 # what ions draw from a site: q times the reduction rate at rest over kT/q, 1.7e-12 S at 300 K, to the decade
 _ELECTRON_LOSS_S = 1e-12
 _COLUMN_SHARE = 1e-3
@@ -150,7 +150,7 @@ class Column:
         device: Device,
         temperature_K: float,
         *,
-        coupling_W_m3K: float = _COUPLING_W_M3K,
+        coupling_W_m3K: float = COUPLING_W_M3K,
     ):
         self.number = {name: device.value(name) for name in _PARAMETERS}
         self.ambient_K, self.coupling_W_m3K = temperature_K, coupling_W_m3K
@@ -243,7 +243,8 @@ class Column:
         """Potential and temperature rise for one volt, conductance and heat, with the temperature's feedback."""
         mesh, ambient = self.mesh, self.ambient_K
         nothing = np.zeros(mesh.size)
-        lattice = np.full(mesh.size, self.number["thermal_conductivity_W_mK"])
+        lattice = mesh.conductances(np.full(mesh.size, self.number["thermal_conductivity_W_mK"]))
+        swap = self.coupling_W_m3K * mesh.volume_m3
         # the filament touches the active electrode atom by atom
         contact = self.number["contact_conductance_S"] / self.spacing_m**2
         for _ in range(30):
@@ -253,8 +254,8 @@ class Column:
             psi = mesh.solve(links, low, high, nothing, 0.0, 1.0)
             heat = mesh.joule(links, low, high, psi, 0.0, 1.0)
             conductance = float(np.sum(low * psi[mesh.bottom]))
-            electrons = LORENZ * sigma * (ambient + film_V**2 * warming[1])
-            new = mesh.solve_pair(lattice, electrons, self.coupling_W_m3K, heat)
+            electrons = mesh.conductances(LORENZ * sigma * (ambient + film_V**2 * warming[1]))
+            new = mesh.solve_pair(lattice, electrons, swap, heat)
             change = film_V**2 * float(np.max(np.abs(new - warming)))
             warming = new
             if change < 1e-3 * ambient:

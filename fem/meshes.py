@@ -8,7 +8,7 @@ the two-point fluxes itself; ``tests/verification`` holds it to FiPy's terms on 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,26 @@ from ..physics.errors import ConvergenceError, InputError
 from . import _volumes
 from .solvers import Held
 
-__all__ = ["Grid", "block", "cylinder", "slab"]
+__all__ = ["Conductances", "Grid", "block", "cylinder", "slab"]
 
 Array = NDArray[np.float64]
 Cells = NDArray[np.intp]
 
 _MOST_CELLS = 1_000_000
+
+
+class Conductances(NamedTuple):
+    """What joins cells to each other and to the contacts, S or W/K.
+
+    Attributes
+    ----------
+    faces : array, shape (faces,)
+    bottom, top : array, shape (layer,)
+    """
+
+    faces: Array
+    bottom: Array
+    top: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +137,12 @@ class Grid:
         """Conductance from a contact to the cells that touch it, with an interface `transfer` in series."""
         return self.end_area_m2 / (self.end_distance_m / coefficient[cells] + 1.0 / transfer)
 
+    def conductances(self, coefficient: Array) -> Conductances:
+        """Conductances of a material that the contacts touch without an interface."""
+        return Conductances(
+            self.links(coefficient), self.ends(coefficient, self.bottom), self.ends(coefficient, self.top)
+        )
+
     def sides(self, coefficient: Array, transfer: float) -> Array:
         """Conductance of each cell to what is outside the side walls; 0 if `transfer` is."""
         if transfer == 0.0:
@@ -206,17 +226,21 @@ class Grid:
         first = np.zeros(self.size) if start is None else start
         return (Held() if held is None else held).solve(matrix, apply, residual, first)
 
-    def solve_pair(self, first: Array, second: Array, exchange: float, source: Array) -> Array:
+    def solve_pair(
+        self, first: Conductances, second: Conductances, exchange: Array, source: Array, loss: Array | float = 0.0
+    ) -> Array:
         """Steady rise of two temperatures that exchange heat, both zero at the contacts.
 
-        Solves div(first grad x) + exchange (y - x) = 0 and div(second grad y) + exchange (x - y) + source = 0.
+        Solves div(first grad x) + exchange (y - x) - loss x = 0 and div(second grad y) + exchange (x - y) + source = 0.
 
         Parameters
         ----------
-        first, second : array, shape (cells,), W/(m K)
-        exchange : float, W/(m^3 K), >= 0
+        first, second : Conductances, W/K
+        exchange : array, shape (cells,), W/K, >= 0
         source : array, shape (cells,), W
             Into the second.
+        loss : float or array, shape (cells,), W/K, >= 0
+            From the first to what is outside the side walls.
 
         Returns
         -------
@@ -227,30 +251,25 @@ class Grid:
         ConvergenceError
             If the matrix is not positive definite or the heat that leaves is not the heat that enters.
         """
-        swap = exchange * self.volume_m3
         band = np.zeros((2 * self.layer + 1, 2 * self.size))
         right = np.zeros(2 * self.size)
         right[1::2] = source
-        band[1, 0::2] = -swap
-        contacts = []
-        for start, coefficient in ((0, first), (1, second)):
-            links = self.links(coefficient)
-            low, high = self.ends(coefficient, self.bottom), self.ends(coefficient, self.top)
-            diagonal = swap + self.onto_left(links) + self.onto_right(links)
+        band[1, 0::2] = -exchange
+        for start, (links, low, high) in ((0, first), (1, second)):
+            diagonal = exchange + self.onto_left(links) + self.onto_right(links)
             diagonal[self.bottom] += low
             diagonal[self.top] += high
             band[0, start::2] = diagonal
             band[2 * (self.right - self.left), 2 * self.left + start] = -links
-            contacts.append((low, high))
+        band[0, 0::2] += loss
         try:
             x = solveh_banded(band, right, lower=True, check_finite=False)
         except LinAlgError as error:
             raise ConvergenceError("The temperature has no solution", got=str(error)) from error
         rise = np.stack([x[0::2], x[1::2]])
-        leaving = sum(
-            float(np.sum(low * t[self.bottom]) + np.sum(high * t[self.top]))
-            for t, (low, high) in zip(rise, contacts, strict=True)
-        )
+        leaving = float(np.sum(loss * rise[0]))
+        for t, (_, low, high) in zip(rise, (first, second), strict=True):
+            leaving += float(np.sum(low * t[self.bottom]) + np.sum(high * t[self.top]))
         entering = float(source.sum())
         if not abs(leaving - entering) <= 1e-6 * abs(entering):  # also catches nan
             raise ConvergenceError(

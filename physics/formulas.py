@@ -93,6 +93,12 @@ def tunnel_conductance(G_contact, decay, gap):
     return G_contact * np.exp(-decay * gap)
 
 
+def link_conductance(n_i, n_j, G_contact, G_metal):
+    """Conductance between neighbouring atoms with n_i and n_j bonds: a contact where thin, metal where all six bind."""
+    w = np.minimum(np.maximum((0.5 * (n_i + n_j) - 2.0) / 4.0, 0.0), 1.0)
+    return G_contact ** (1.0 - w) * G_metal**w
+
+
 def compliance_voltage(V, G, I_cc):
     """Device voltage of a source V behind a current limit I_cc, for a device of conductance G."""
     limit = I_cc / G

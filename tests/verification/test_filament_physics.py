@@ -54,10 +54,11 @@ def test_two_temperatures_merge():
     mesh = cylinder(5e-9, L, 4, 30)
     k1, k2, heat = np.full(mesh.size, 0.4), np.full(mesh.size, 30.0), mesh.volume_m3 * 1e20
     one = mesh.solve(mesh.links(k1 + k2), mesh.ends(k1 + k2, mesh.bottom), mesh.ends(k1 + k2, mesh.top), heat, 0.0, 0.0)
-    merged = mesh.solve_pair(k1, k2, 1e24, heat)
+    pair = mesh.conductances(k1), mesh.conductances(k2)
+    merged = mesh.solve_pair(*pair, 1e24 * mesh.volume_m3, heat)
     np.testing.assert_allclose(merged[0], one, rtol=1e-4)
     np.testing.assert_allclose(merged[1], one, rtol=1e-4)
-    apart = mesh.solve_pair(k1, k2, 0.0, heat)
+    apart = mesh.solve_pair(*pair, 0.0 * heat, heat)
     np.testing.assert_allclose(apart[0], 0.0, atol=1e-12)
     alone = mesh.solve(mesh.links(k2), mesh.ends(k2, mesh.bottom), mesh.ends(k2, mesh.top), heat, 0.0, 0.0)
     np.testing.assert_allclose(apart[1], alone, rtol=1e-10)
