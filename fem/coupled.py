@@ -366,8 +366,9 @@ class Equations:
         return newton.solve(self, now if np.isfinite(change) else guess, base, tau, circuit, tolerance=tolerance)
 
     def floor(self, density: Array) -> float:
-        """Density below which a relative change does not count: the mean, 1/m^3."""
-        return float(np.sum(self.grid.volume_m3 * np.abs(density)) / np.sum(self.grid.volume_m3)) or 1.0
+        """Density below which a relative change does not count, 1/m^3: the mean, or what an open contact holds."""
+        mean = float(np.sum(self.grid.volume_m3 * np.abs(density)) / np.sum(self.grid.volume_m3))
+        return max(mean, *(held or 0.0 for _, held, _ in self.ends())) or 1.0
 
     def distance(self, one: Fields, two: Fields, floor: float) -> float:
         """Largest relative difference of two instants."""

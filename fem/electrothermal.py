@@ -114,7 +114,7 @@ class ElectroThermal:
     ... )
     >>> run = film.simulate(Waveform.hold(0.1, 1e-6, samples=2))
     >>> f"{float(run.conductance[-1]):.2e} S, {float(run.temperature_max[-1]):.1f} K"
-    'X'
+    '1.89e-04 S, 367.0 K'
     """
 
     grid: Grid

@@ -1,0 +1,56 @@
+"""The filament of John et al. 2022 at 1 mA, atomistic and continuum side by side: one figure.
+
+SET at 1 mA and RESET on the negative branch, the temperature on the way, and the conductance that each compliance current
+from 10 uA to 1 mA leaves. Nothing is fitted here: both models read the card john2022-ogb. Takes several minutes.
+
+    python examples/john_1mA_kmc_fem.py                 john-1mA-kmc-fem.png, here
+    python examples/john_1mA_kmc_fem.py --out pictures  in this folder, with the traces
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from halidrift import Device, Waveform, trace
+from halidrift.fem import FilamentFEM
+from halidrift.kmc import FilamentKMC
+from halidrift.pipeline.figures import continuum, save
+
+LIMITS_A = (1e-5, 1e-4, 1e-3)
+LOOP = Waveform.triangle([1.5, -2.0], 1.0, [1e-3, np.inf], samples_per_V=40)
+SET = Waveform.triangle([1.5], 1.0, samples_per_V=10)
+
+
+def run(folder: Path) -> tuple[dict[str, xr.Dataset], dict[str, list[xr.Dataset]]]:
+    """Loops and SET sweeps of both models; those already in the folder are read."""
+    device = Device.load("john2022-ogb")
+    models = {"KMC": FilamentKMC(device), "FEM": FilamentFEM(device)}
+    loops, ladders = {}, {}
+    for name, model in models.items():
+
+        def played(tag: str, wave: Waveform, name=name, model=model) -> xr.Dataset:
+            file = folder / f"john-1mA-{name}-{tag}.nc"
+            if not file.exists():
+                trace.write(model.simulate(wave, rng=1), file)
+            return trace.read(file)
+
+        loops[name] = played("loop", LOOP)
+        ladders[name] = [played(f"set-{limit:g}A", SET.with_compliance(limit)) for limit in LIMITS_A]
+    return loops, ladders
+
+
+def main() -> None:
+    """Run and draw."""
+    reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    reader.add_argument("--out", type=Path, default=Path("."))
+    asked = reader.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    print(save(continuum.beside(*run(asked.out)), asked.out / "john-1mA-kmc-fem.png"))
+
+
+if __name__ == "__main__":
+    main()
