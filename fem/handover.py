@@ -1,12 +1,13 @@
 """Potential and temperature of a filament of atoms, resolved: the KMC's trace in, maps on its own lattice out.
 
-The atomistic run keeps one thermal resistance and takes isotherms for equipotentials. Here the same atoms, one to a cell
-of a Cartesian mesh, conduct current and heat through the links between them (electrons by Wiedemann and Franz,
+The atomistic run keeps one thermal resistance and takes isotherms for equipotentials. Here the same atoms, one to a
+cell of a Cartesian mesh, conduct current and heat through the links between them (electrons by Wiedemann and Franz,
 the lattice everywhere), so that both can be checked. It reads the trace alone.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -79,7 +80,8 @@ def filament_maps(
     metal = np.ascontiguousarray(np.transpose(occupation == _METAL, (2, 1, 0)))
     spacing = float(trace["z"].values[1] - trace["z"].values[0])
     shape = metal.shape
-    grid = block(*(n * spacing for n in shape[2:0:-1]), shape[0] * spacing, shape[2], shape[1], shape[0])
+    nz, ny, nx = shape
+    grid = block(nx * spacing, ny * spacing, nz * spacing, nx, ny, nz)
     links = _network(grid, metal.ravel(), numbers, spacing)
     psi = grid.solve(*links, np.zeros(grid.size), 0.0, 1.0)
     conductance = float(np.sum(links.bottom * psi[grid.bottom]))
@@ -164,7 +166,7 @@ def _network(grid: Grid, metal: NDArray[np.bool_], numbers: dict[str, float], sp
     place[bottom], place[top] = np.arange(layer), np.arange(layer)
     for i in range(layer):
         atoms = np.concatenate([[-1], np.flatnonzero(column[:, i]), [layers]])
-        for below, above in zip(atoms[:-1], atoms[1:], strict=True):
+        for below, above in itertools.pairwise(atoms):
             empty = above - below - 1
             # no gap, or one between the two contacts, which holds no filament
             if not 1 <= empty <= _FARTHEST_GAP or (below < 0 and above == layers):
@@ -190,7 +192,7 @@ def _warm(
     coupling_W_m3K: float,
     metal: NDArray[np.bool_],
 ) -> Array:
-    """Rise of lattice and electrons: links carry heat as they carry charge, Wiedemann-Franz at their own temperature."""
+    """Rise of lattice and electrons: links carry heat as they carry charge, Wiedemann-Franz at their temperature."""
     k = np.full(grid.size, lattice_W_mK)
     lattice, loss = grid.conductances(k), grid.sides(k, side_W_m2K)
     rise = np.zeros((2, grid.size))
@@ -204,7 +206,7 @@ def _warm(
             LORENZ * links.top * 0.5 * (hot[grid.top] + ambient),
         )
         if np.isinf(coupling_W_m3K):
-            both = [a + b for a, b in zip(lattice, electrons, strict=True)]
+            both = Conductances(*(a + b for a, b in zip(lattice, electrons, strict=True)))
             new = np.stack([grid.solve(*both, heat, 0.0, 0.0, loss)] * 2)
         else:
             new = grid.solve_pair(lattice, electrons, swap, heat, loss)

@@ -93,8 +93,9 @@ def test_lattice_gas_in_the_dilute_limit():
 def test_metal_cylinder():
     """A straight cylinder of atoms against a continuum of conductivity g / a and as many square metres.
 
-    Conductance to 1e-6 and potential of each layer to 1e-6: the network is solved to 1e-7. The contact of an atom with an
-    electrode is a whole link, half of it an interface in the continuum.
+    The continuum is the chain of links to 1e-9. KMC's network is so to 1e-3, conductance and potential: it adds a weak
+    link to the film beside for each atom. The contact of an atom with an electrode is a whole link, half of it an
+    interface in the continuum.
     """
     g, layers = 1e-3, 20
     sites = column(A, 15 * A, layers * A)
@@ -123,7 +124,7 @@ def test_metal_cylinder():
 
 
 def test_hottest_spot_of_a_rod():
-    """Between cool contacts the continuum gives KMC's T0 + 4 u (1 - u) R P with R = L / 8 k A; off by 1 / n^2 of R P."""
+    """Between cool contacts the continuum gives KMC's T0 + 4 u (1 - u) R P with R = L / 8 k A; to 1 / n^2 of R P."""
     radius, L, sigma, k, V, n = 3e-9, 20e-9, 1e6, 5.0, 0.05, 40
     grid = cylinder(radius, L, 3, n)
     model = ElectroThermal(grid, Ions(2.0, 1e12, A, 1e26), Conduction(sigma, sigma, 1e27), Heat(k, capacity_J_m3K=0.0))
@@ -142,7 +143,7 @@ def filament():
 
 
 def test_filament_handed_over(filament):
-    """The maps carry the current of the atomistic network (1e-4: it keeps a weak link to the film), heat what I V is."""
+    """The maps carry the current of the atomistic network (1e-4, for its weak link to the film) and heat I V."""
     on = int(np.argmax(filament.snapshot_potential.count(("x", "y", "z")).values))
     time = float(filament.snapshot_time[on])
     at = int(np.argmin(np.abs(filament.time.values - time)))
