@@ -1,7 +1,7 @@
 """The filament of John et al. 2022 at 1 mA, atomistic and continuum side by side: one figure.
 
 SET at 1 mA and RESET on the negative branch, the temperature on the way, and the conductance that each compliance
-current from 10 uA to 1 mA leaves. Nothing is fitted here: both models read the card john2022-ogb. Takes several minutes.
+current from 10 uA to 1 mA leaves. Nothing is fitted here: both models read the card john2022-ogb. Takes minutes.
 
     python examples/john_1mA_kmc_fem.py                 john-1mA-kmc-fem.png, here
     python examples/john_1mA_kmc_fem.py --out pictures  in this folder, with the traces

@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -233,13 +232,6 @@ def beside(loops: Mapping[str, xr.Dataset], ladders: Mapping[str, Sequence[xr.Da
     ladder.set_xlabel("compliance current (A)")
     ladder.set_ylabel("conductance after SET (S)")
     ladder.set_title("0 V, after the sweep")
-    _whole_decades(ladder)
+    ladder.margins(0.12)
     below(figure, current, ladder, columns=2)
     return figure
-
-
-def _whole_decades(panel: Axes) -> None:
-    """Limits of a logarithmic panel at the decades around its data."""
-    for get, put in ((panel.get_xlim, panel.set_xlim), (panel.get_ylim, panel.set_ylim)):
-        low, high = get()
-        put(10.0 ** np.floor(np.log10(low)), 10.0 ** np.ceil(np.log10(high)))
