@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .electrothermal import ElectroThermal, plug
     from .filament import FilamentFEM
     from .film import IonFilm
+    from .handover import filament_maps
     from .laws import Conduction, Heat, Ions
     from .meshes import block, cylinder, slab
 
@@ -25,6 +26,7 @@ __all__ = [
     "Ions",
     "block",
     "cylinder",
+    "filament_maps",
     "plug",
     "slab",
 ]
@@ -39,6 +41,7 @@ _HOMES = {
     "Ions": "laws",
     "block": "meshes",
     "cylinder": "meshes",
+    "filament_maps": "handover",
     "plug": "electrothermal",
     "slab": "meshes",
 }

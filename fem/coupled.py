@@ -47,6 +47,7 @@ _LARGEST_EXPONENT = 50.0  # of the sinh: a field that lowers the barrier by 2.5 
 _LARGEST_BIAS = 600.0  # beyond, the ions that go against it are fewer than a float can count
 _SERIES = 1e-2  # below, the power series is exact to rounding and the closed form is not
 _ION_CLOSE = 1e-12  # last Newton update of the ions over their largest density; their sum is exact from the first on
+_HEAT_CLOSE = 1e-9  # last correction of the temperature over its highest rise
 _LOST = 1e-11  # share of all ions that a solution may lack
 _ION_UPDATES = 40
 _WORTH_A_FACTOR = 8  # more updates than that with an old factor cost more than a new one
@@ -245,14 +246,14 @@ class Equations:
             psi = psi * V
         return Fields(P, psi, rise, V, conductance, g.joule(links, low, high, psi, 0.0, V))
 
-    def temperature(self, now: Fields, base: Array, tau: float) -> Array:
+    def temperature(self, now: Fields, base: Array, tau: float, *, close: float = _HEAT_CLOSE) -> Array:
         """Rise of the temperature for given ions and Joule heat; k is that of the temperature in `now`."""
         g, law = self.grid, self.law_heat
         k = self.heat_conductivity(now.density, now.rise, self.conductivity(now.density, now.rise))
         low, high = (self.wall(k[cells], transfer) for cells, _, transfer in self.ends())
         loss = self.capacity / tau + g.sides(k, law.side_W_m2K)
         source = now.heat + self.extra_W + self.capacity / tau * base
-        return g.solve(g.links(k), low, high, source, 0.0, 0.0, loss, held=self.heat_factor, start=now.rise)
+        return g.solve(g.links(k), low, high, source, 0.0, 0.0, loss, held=self.heat_factor, start=now.rise, near=close)
 
     def transport(self, now: Fields, base: Array, tau: float, *, close: float = _ION_CLOSE) -> Array:
         """Ions after an implicit stage in given fields: Newton's method, exact in one update without a site limit."""
@@ -342,13 +343,14 @@ class Equations:
             If neither converges.
         """
         now, floor = guess, self.floor(base.density)
-        last = np.inf
+        last, stuck = np.inf, 0
         for sweep in range(sweeps):
             old = now
             try:
                 P = self.transport(now, base.density, tau, close=max(_ION_CLOSE, 1e-3 * tolerance))
                 now = self.current(P, now.rise, circuit, now)
-                now = now._replace(rise=self.temperature(now, base.rise, tau))
+                warmer = self.temperature(now, base.rise, tau, close=max(_HEAT_CLOSE, 1e-3 * tolerance))
+                now = now._replace(rise=warmer)
             except ConvergenceError:
                 if sweep == 0:
                     raise
@@ -359,8 +361,9 @@ class Equations:
             ratio = min(change / last, 0.9) if np.isfinite(last) else 0.5
             if change * ratio / (1.0 - ratio) <= tolerance:
                 return now
-            # Newton's method costs as much as some thirty turns
-            if sweep > 2 and not change < 0.97 * last:
+            # Newton's method costs as much as some thirty turns: only once two in a row have not helped
+            stuck = stuck + 1 if not change < 0.97 * last else 0
+            if stuck > 1:
                 break
             last = change
         return newton.solve(self, now if np.isfinite(change) else guess, base, tau, circuit, tolerance=tolerance)

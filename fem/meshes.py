@@ -184,6 +184,7 @@ class Grid:
         loss: Array | float = 0.0,
         held: Held | None = None,
         start: Array | None = None,
+        **accuracy: float,
     ) -> Array:
         """Field with sources: conductances `links` inside, `bottom` to `low`, `top` to `high`.
 
@@ -199,6 +200,8 @@ class Grid:
             Factor of a similar matrix, and place for that of this one.
         start : array, shape (cells,), optional
             First guess.
+        **accuracy : float
+            As :meth:`~halidrift.fem.solvers.Held.solve` takes it.
 
         Raises
         ------
@@ -224,7 +227,7 @@ class Grid:
             return -_volumes.field_residual(*faces, self.bottom, bottom, 0.0, self.top, top, 0.0, nothing, x)
 
         first = np.zeros(self.size) if start is None else start
-        return (Held() if held is None else held).solve(matrix, apply, residual, first)
+        return (Held() if held is None else held).solve(matrix, apply, residual, first, **accuracy)
 
     def solve_pair(
         self, first: Conductances, second: Conductances, exchange: Array, source: Array, loss: Array | float = 0.0

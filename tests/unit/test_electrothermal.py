@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
+import importlib
 import json
 
 import numpy as np
@@ -182,6 +184,13 @@ GRID = slab(8e-9, 20e-9, 1e-9, 3, 5)
 def test_bad_arguments(make, argument):
     with pytest.raises(InputError, match=argument):
         make()
+
+
+@pytest.mark.parametrize("module", ["circuit", "electrothermal", "meshes"])
+def test_doctests(module):
+    result = doctest.testmod(importlib.import_module(f"halidrift.fem.{module}"))
+    assert result.attempted
+    assert not result.failed
 
 
 def test_frozen():
