@@ -32,7 +32,7 @@ _COUPLING = 0.05  # tolerance of the coupled solve over that of the step
 _HEAT_BALANCE = 1e-8
 _MASS_BALANCE = 1e-10
 _STEP_BUDGET = 100_000
-_SOURCES = ("Guyer2009", "ScharfetterGummel1969")
+_SOURCES = ("Guyer2009", "Larentis2012", "ScharfetterGummel1969")
 
 
 def plug(grid: Grid, inside: float, outside: float, radius_m: float, height_m: float) -> Array:
@@ -294,6 +294,13 @@ class Stepper:
         lost = float(np.sum(grid.volume_m3 * (new.density - old.density)))
         if closed and not abs(lost) <= _MASS_BALANCE * total:
             raise ConvergenceError("Ions are lost", got=f"{lost:g} of {total:g} at {time_s:g} s")
+        lowest, floor = float(np.min(new.density)), self.equations.floor(old.density)
+        if lowest < -model.tolerance * floor:
+            raise ConvergenceError(
+                "A density is negative",
+                got=f"{lowest:g} 1/m3 at {time_s:g} s",
+                allowed=f"rounding, to {-model.tolerance * floor:g} 1/m3",
+            )
         hottest = model.temperature_K + float(np.max(new.rise))
         if hottest > model.highest_K:
             raise ValidityError(

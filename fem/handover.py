@@ -37,6 +37,7 @@ def filament_maps(
     device_voltage_V: float | None = None,
     side_W_m2K: float = 0.0,
     coupling_W_m3K: float = COUPLING_W_M3K,
+    ballistic_layers: int = 0,
 ) -> xr.Dataset:
     """Potential, lattice and electron temperature around the atoms of a KMC filament.
 
@@ -53,11 +54,15 @@ def filament_maps(
         cools, inf if the film beside does; the truth lies between.
     coupling_W_m3K : float, W/(m^3 K), > 0
         From electrons to the lattice, in the metal; inf: one temperature.
+    ballistic_layers : int, >= 0
+        Layers below the active electrode whose Joule heat goes into that electrode: electrons that cross a gap or a
+        contact of single atoms lose their energy behind it.
 
     Returns
     -------
     xarray.Dataset
-        ``potential`` (V), ``temperature`` and ``electron_temperature`` (K) over z, y, x, and the numbers
+        ``potential`` (V), ``temperature`` and ``electron_temperature`` (K), ``joule_heat`` (W/m3) and ``metal`` (1)
+        over z, y, x, and the numbers
         ``conductance`` (S, of the film), ``film_voltage`` (V), ``power`` (W), ``temperature_max`` (K) and
         ``thermal_resistance`` (K/W, highest rise over power).
 
@@ -92,12 +97,16 @@ def filament_maps(
     if not abs(float(heat.sum()) - power) <= 1e-8 * power:
         raise ConvergenceError("Joule heat is not current times voltage", got=f"{heat.sum():g} of {power:g} W")
     ambient = float(parameters["temperature_K"])
-    rise = _warm(grid, links, heat, ambient, numbers["thermal_conductivity_W_mK"], side_W_m2K, coupling_W_m3K, metal)
+    if not 0 <= ballistic_layers < shape[0]:
+        raise InputError("ballistic_layers is out of range", got=ballistic_layers, allowed=f"0 to {shape[0] - 1}")
+    kept = np.where(np.arange(grid.size) // grid.layer < shape[0] - ballistic_layers, heat, 0.0)
+    rise = _warm(grid, links, kept, ambient, numbers["thermal_conductivity_W_mK"], side_W_m2K, coupling_W_m3K, metal)
     hottest = float(rise[0].max())
     data = {
         "potential": (film_V * psi, "V", "potential against the counter electrode"),
         "temperature": (ambient + rise[0], "K", "temperature of the lattice"),
         "electron_temperature": (ambient + rise[1], "K", "temperature of the electrons"),
+        "joule_heat": (heat / grid.volume_m3, "W/m3", "Joule heat"),
         "metal": (metal.ravel().astype(float), "1", "1 where an atom is"),
     }
     single = {

@@ -159,6 +159,9 @@ def test_filament_handed_over(filament):
     assert T < float(maps.temperature_max) < bound
     sides = filament_maps(filament, snapshot=on, coupling_W_m3K=np.inf, side_W_m2K=np.inf)
     assert float(sides.temperature_max) <= float(maps.temperature_max)
+    beyond = filament_maps(filament, snapshot=on, coupling_W_m3K=np.inf, ballistic_layers=3)
+    assert float(beyond.temperature_max) < float(maps.temperature_max)
+    assert float(beyond.power) == float(maps.power)
     assert float(maps.potential.max()) <= float(maps.film_voltage)
     assert maps.temperature.dims == ("z", "y", "x")
 
@@ -168,5 +171,7 @@ def test_what_cannot_be_handed_over(filament):
         filament_maps(filament, snapshot=99)
     with pytest.raises(InputError, match="holds no filament"):
         filament_maps(filament.drop_vars("occupation"))
+    with pytest.raises(InputError, match="ballistic_layers"):
+        filament_maps(filament, ballistic_layers=40)
     rest = filament_maps(filament, device_voltage_V=0.0)
     assert float(rest.temperature_max) == T
