@@ -16,7 +16,7 @@ LAPACK banded Cholesky (pbtrf, pbtrs): current, heat       2.6         0.20
 LAPACK banded LU (gbtrf, gbtrs): ions                      5.7         0.28
 SuperLU, COLAMD                                            16.8        0.48
 SuperLU, minimum degree of A + A', symmetric mode          8.6         0.35
-old banded factor with 2 to 4 corrections (kept)           1 in 5 - 50 0.15 a correction
+old banded factor with 2 to 4 corrections (kept)           1 in 4 - 25 0.2 a correction
 the same in single precision (kept)                        the same    half under load
 full Newton on all three fields, SuperLU (fallback)        200 - 400
 ========================================================== =========== ==================
