@@ -39,20 +39,24 @@ from scipy.optimize import brentq
 from ..physics.errors import ConvergenceError, InputError
 from . import _march, _transport
 
-__all__ = ["BLOCKING", "Boundary", "Carrier", "Equations", "Level", "State", "graded_mesh"]
+__all__ = ["BLOCKING", "Boundary", "Carrier", "Equations", "Level", "State", "graded_widths", "line_mesh"]
 
 Array = NDArray[np.float64]
 
+_AT_REST = 1e-8  # relative change of a density in one stage of 1e12 times the transit time
+_WALL_STEP = 5.0  # of the wall potential in one stage on the way to rest, kT/q
+_SHORTEST_STEP_S = 1e-14
+_STEP_BUDGET = 50_000  # trials between two report times, beside ten for each longest step: ends a crawl
 CONVERGED = 1e-9  # Newton converges quadratically: an update this small leaves an error near rounding
 
 
-def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
-    """A FiPy `Grid1D` whose cells grow geometrically from both walls to the middle.
+def graded_widths(thickness_m: float, cells: int, wall_m: float) -> Array:
+    """Widths of cells that grow geometrically from both ends to the middle, m.
 
     Parameters
     ----------
     thickness_m : float, m, > 0
-        Length of the mesh.
+        Their sum.
     cells : int, even, >= 10
         Number of cells.
     wall_m : float, m, > 0
@@ -60,7 +64,7 @@ def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
 
     Returns
     -------
-    fipy mesh
+    array, shape (cells,), m
 
     Raises
     ------
@@ -72,9 +76,6 @@ def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
     for name, value in (("thickness_m", thickness_m), ("wall_m", wall_m)):
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive", got=f"{value} m", allowed="> 0 m")
-    # FiPy reads sys.argv when it is imported; our command line defines none of its flags.
-    from fipy import Grid1D
-
     half = int(cells) // 2
     steps = np.arange(half)
     if half * wall_m >= 0.5 * thickness_m:
@@ -94,7 +95,15 @@ def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
         ratio = brentq(excess, 1.0, steepest, xtol=1e-15)
         widths = wall_m * ratio**steps
         widths *= 0.5 * thickness_m / widths.sum()
-    return Grid1D(dx=np.concatenate([widths, widths[::-1]]))
+    return np.concatenate([widths, widths[::-1]])
+
+
+def line_mesh(widths_m: Array) -> Any:
+    """FiPy's mesh of a line of cells of these widths."""
+    # FiPy reads sys.argv when it is imported; our command line defines none of its flags.
+    from fipy import Grid1D
+
+    return Grid1D(dx=widths_m)
 
 
 class Boundary(NamedTuple):
@@ -256,7 +265,7 @@ class Equations:
 
     def over_cells(self, value: ArrayLike) -> Array:
         """A value for each cell."""
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=float), (self.cells,)))
+        return np.array(np.broadcast_to(np.asarray(value, dtype=float), (self.cells,)), order="C")
 
     def face(self, value: Array) -> Array:
         """Harmonic means of cell values, faces in the order of the cells; at the walls those of the cells there."""
@@ -286,6 +295,26 @@ class Equations:
         trapped = mobile / (q.release[:, None] + mobile * q.crowding)
         return State(density, trapped, wall * q.weight, wall)
 
+    def contact_density(self, state: State) -> Array:
+        """Scaled densities at the two contacts, shape (species, 2), from those half a cell away.
+
+        Where a contact blocks, no flux passes the last half cell, so its electrochemical potential is flat; a contact
+        that exchanges shows its own balance.
+        """
+        q, out = self.problem, np.empty((len(self.carriers), 2))
+        work = self.work()
+        p, phi = (np.ascontiguousarray(a, dtype=float) for a in (state.p, state.phi))
+        _transport.contacts(q, work, p, phi, float(state.wall))
+        for side, cell, potential in ((0, 0, state.wall), (1, -1, 0.0)):
+            for s, z in enumerate(q.charge):
+                if q.mobility[s, cell] > 0.0 and np.isfinite(q.hindrance[s, side]):
+                    out[s, side] = q.reservoir[s, side] + work.contact[side, s, 0] * q.hindrance[s, side]
+                else:
+                    full = q.filling[s, cell]
+                    free = p[s, cell] / (1.0 - full * p[s, cell]) * np.exp(z * (phi[cell] - potential))
+                    out[s, side] = free / (1.0 + full * free)
+        return out
+
     def rate(self, state: State) -> Array:
         """dp/dt, shape (species, cells), 1/s."""
         # a stage of 1 s in which nothing has happened yet leaves the divergence of the fluxes as its residual
@@ -308,17 +337,25 @@ class Equations:
         """Scratch arrays of the compiled solver."""
         n, species = self.cells, len(self.carriers)
         block = species + 1
+        cells, across = (n, block), (species, n)
         return _transport.Work(
-            *(np.zeros(s) for s in ((n, block, block), (n, block, block), (n, block, 2))),
-            *(np.zeros((n, block)) for _ in range(3)),
-            *(np.zeros((species, n)) for _ in range(4)),
-            np.zeros((2, species, 3)),
+            diagonal=np.zeros((n, block, block)),
+            upper=np.zeros((n, block, block)),
+            lower=np.zeros((n, block, 2)),
+            column=np.zeros(cells),
+            second=np.zeros(cells),
+            row=np.zeros(cells),
+            excess=np.zeros(across),
+            stiffness=np.zeros(across),
+            base=np.zeros(across),
+            gain=np.zeros(across),
+            contact=np.zeros((2, species, 3)),
         )
 
-    def frames(self, state: State, load: _transport.Load | None = None, source: float = 0.0) -> _march.Frames:
+    def frames(self, state: State, load: _transport.Load | None = None, source: float | None = None) -> _march.Frames:
         """Room for a step of the compiled integrator; `now` is `state` with its rates and currents.
 
-        `source` (kT/q) is the voltage that the source asks for; if the wall has less, the current limit acts.
+        `source` (kT/q) is the voltage that the source asks for; if the wall is not there, the current limit acts.
         """
         q, load = self.problem, load or self.no_load()
         circuit = np.zeros(_march.CIRCUIT + 2 * len(self.carriers))
@@ -327,8 +364,8 @@ class Equations:
         now, first, second = (_march.Frame(*(np.array(a, dtype=float, order="C") for a in values)) for _ in range(3))
         fed = _transport.supplied(q, now.phi, float(state.wall))
         _march.close(q, self.work(), load, now, float(state.wall), fed, 1.0)
-        if abs(state.wall) < abs(source):
-            now.circuit[_march.LIMITED] = np.sign(source)
+        if source is not None:
+            now.circuit[_march.LIMITED] = np.sign(source - state.wall)
         return _march.Frames(now, first, second, now.p.copy(), now.t.copy(), np.zeros(self.cells))
 
     def no_load(self) -> _transport.Load:
@@ -369,7 +406,7 @@ class Equations:
         ConvergenceError
             With the last relative update.
         """
-        p, t, phi = (np.array(a, dtype=float) for a in guess[:3])
+        p, t, phi = (np.array(a, dtype=float, order="C") for a in guess[:3])
         status, w, size = _transport.stage(
             self.problem,
             work or self.work(),
@@ -391,7 +428,7 @@ class Equations:
         )
         if status != _transport.SOLVED:
             raise ConvergenceError(
-                f"Newton iteration of a stage of {tau_s:g} s {failure(status)}",
+                f"Newton iteration of a stage of {tau_s:g} s {_failure(status)}",
                 got=f"a last update of {size:.3g}",
                 allowed=f"< {CONVERGED:g} within {sweeps} sweeps",
             )
@@ -407,17 +444,149 @@ def _wide(value: ArrayLike, shape: tuple[int, int]) -> Array:
     return np.array(np.broadcast_to(array, shape))
 
 
-def reason(log: Array) -> str:
+def relaxed(equations: Equations, state: State, wall: float) -> State:
+    """Steady state with the left wall at a potential (kT/q), by stages that grow beyond every time of the equations.
+
+    Raises
+    ------
+    ConvergenceError
+        If it does not come to rest.
+    """
+    fastest = max(float(np.max(carrier.diffusivity_m2_s)) for carrier in equations.carriers)
+    transit = equations.length**2 / fastest
+    tau, last, work = 1e-9 * transit, 1e12 * transit, equations.work()
+    change = np.inf
+    while tau < last or change > _AT_REST:
+        moved = state.wall + float(np.clip(wall - state.wall, -_WALL_STEP, _WALL_STEP))
+        try:
+            new = equations.solve(state, state, tau, wall=moved, sweeps=40, work=work)
+        except ConvergenceError:
+            tau *= 0.1
+            if tau < 1e-20 * transit:
+                raise
+            continue
+        scale = equations.problem.scale[:, None]
+        change = float((np.abs(new.p - state.p) / (scale + np.abs(new.p))).max()) + abs(wall - moved)
+        if moved == wall:
+            tau *= 10.0 if change < 0.3 else 2.0
+        state = new
+        if tau > 1e6 * last:
+            raise ConvergenceError(
+                "The stack did not come to rest",
+                got=f"a relative change of {change:.3g} in the last stage",
+                allowed=f"< {_AT_REST:g}",
+                action="A charge that no contact can supply never rests",
+            )
+    return state
+
+
+class Record(NamedTuple):
+    """What the compiled integrator reports: rows of the circuit, profiles if kept, and where it ended."""
+
+    rows: Array  # (times, slots of the circuit), over kT/q and C kT/q
+    densities: Array  # (times, species, cells)
+    potentials: Array  # (times, cells)
+    end: State
+    steps: int
+    rejected: int
+
+
+def control(**choices: Any) -> _march.Control:
+    """How the integrator chooses its steps: the usual numbers, and those that the caller gives."""
+    usual: dict[str, Any] = {
+        "tolerance": 1e-3,
+        "longest_s": np.inf,
+        "first_s": 1e-6,
+        "shortest_s": _SHORTEST_STEP_S,
+        "sweeps": 20,
+        "converged": CONVERGED,
+        "budget": float(_STEP_BUDGET),
+        "single": False,
+        "adaptive": True,
+    }
+    return _march.Control(**(usual | choices))
+
+
+def play(
+    equations: Equations,
+    frames: _march.Frames,
+    times_s: Array,
+    sources: Array,
+    control: _march.Control,
+    *,
+    limits: Array | None = None,
+    corners: Array | None = None,
+    load: _transport.Load | None = None,
+    profiles: bool = False,
+) -> Record:
+    """From report time to report time with the compiled integrator.
+
+    Parameters
+    ----------
+    equations : Equations
+        What is solved.
+    frames : Frames
+        Of :meth:`Equations.frames`; `now` moves on.
+    times_s, sources : array, shape (times,), s and kT/q
+        Report times, and the voltage of the source there, linear between.
+    control : Control
+        Of :func:`control`.
+    limits : array, shape (times,), over C kT/q, 1/s, optional
+        Largest current in the interval that ends at each time.
+    corners : array of bool, shape (times,), optional
+        Where the voltage bends, so that steps begin small again.
+    load : Load, optional
+        Electrons beside the species.
+    profiles : bool
+        Keep densities and potential at every report time.
+
+    Raises
+    ------
+    ConvergenceError
+        If the time step falls below its least or the trials exceed their budget: says when, carries the last residual.
+    """
+    times = np.ascontiguousarray(times_s, dtype=float)
+    species, kept = len(equations.carriers), times.size if profiles else 0
+    rows, log = np.zeros((times.size, frames.now.circuit.size)), np.zeros(_march.LOG)
+    densities, potentials = np.zeros((kept, species, equations.cells)), np.zeros((kept, equations.cells))
+    status = _march.play(
+        equations.problem,
+        equations.work(),
+        load or equations.no_load(),
+        frames,
+        times,
+        np.zeros(times.size, dtype=bool) if corners is None else corners,
+        np.ascontiguousarray(np.broadcast_to(sources, times.shape), dtype=float),
+        np.full(times.size, np.inf) if limits is None else limits,
+        control,
+        log,
+        rows,
+        densities,
+        potentials,
+    )
+    if status != _march.DONE:
+        raise ConvergenceError(
+            f"The film could not be advanced beyond t = {log[_march.TIME]:.9g} s",
+            got=_reason(log),
+            allowed=f"a time step of at least {control.shortest_s:g} s, {control.budget:g} trials between two times",
+            action="Raise sweeps, tolerance or cells, or smooth the waveform",
+        )
+    now = frames.now
+    end = State(now.p.copy(), now.t.copy(), now.phi.copy(), float(now.circuit[_march.WALL]))
+    return Record(rows, densities, potentials, end, int(log[_march.STEPS]), int(log[_march.REJECTED]))
+
+
+def _reason(log: Array) -> str:
     """Why the compiled integrator rejected its last trial, from its log."""
     status, number = int(log[_march.REASON]), log[_march.RESIDUAL]
     if status == _march.TIME_ERROR:
         return f"a time error of {number:.3g} tolerances"
     if status == _march.SWITCH:
         return "a current limit that sets in or ends"
-    return f"a Newton iteration that {failure(status)}, with a last update of {number:.3g}"
+    return f"a Newton iteration that {_failure(status)}, with a last update of {number:.3g}"
 
 
-def failure(status: int) -> str:
+def _failure(status: int) -> str:
     """What a status of the compiled solver means."""
     return {
         _transport.TOO_MANY_SWEEPS: "did not converge",
