@@ -45,6 +45,7 @@ Array = NDArray[np.float64]
 
 _AT_REST = 1e-8  # relative change of a density in one stage of 1e12 times the transit time
 _WALL_STEP = 5.0  # of the wall potential in one stage on the way to rest, kT/q
+_STAGE_BUDGET = 10_000  # stages on the way to rest
 _SHORTEST_STEP_S = 1e-14
 _STEP_BUDGET = 50_000  # trials between two report times, beside ten for each longest step: ends a crawl
 CONVERGED = 1e-9  # Newton converges quadratically: an update this small leaves an error near rounding
@@ -455,14 +456,15 @@ def relaxed(equations: Equations, state: State, wall: float) -> State:
     fastest = max(float(np.max(carrier.diffusivity_m2_s)) for carrier in equations.carriers)
     transit = equations.length**2 / fastest
     tau, last, work = 1e-9 * transit, 1e12 * transit, equations.work()
-    change = np.inf
+    change, stages = np.inf, 0
     while tau < last or change > _AT_REST:
+        stages += 1
         moved = state.wall + float(np.clip(wall - state.wall, -_WALL_STEP, _WALL_STEP))
         try:
             new = equations.solve(state, state, tau, wall=moved, sweeps=40, work=work)
         except ConvergenceError:
             tau *= 0.1
-            if tau < 1e-20 * transit:
+            if tau < 1e-20 * transit or stages > _STAGE_BUDGET:
                 raise
             continue
         scale = equations.problem.scale[:, None]
@@ -470,10 +472,10 @@ def relaxed(equations: Equations, state: State, wall: float) -> State:
         if moved == wall:
             tau *= 10.0 if change < 0.3 else 2.0
         state = new
-        if tau > 1e6 * last:
+        if tau > 1e6 * last or stages > _STAGE_BUDGET:
             raise ConvergenceError(
-                "The stack did not come to rest",
-                got=f"a relative change of {change:.3g} in the last stage",
+                f"The film did not come to rest in {stages} stages",
+                got=f"a relative change of {change:.3g} in the last one",
                 allowed=f"< {_AT_REST:g}",
                 action="A charge that no contact can supply never rests",
             )
@@ -515,7 +517,7 @@ def play(
     control: _march.Control,
     *,
     limits: Array | None = None,
-    corners: Array | None = None,
+    corners: NDArray[np.bool_] | None = None,
     load: _transport.Load | None = None,
     profiles: bool = False,
 ) -> Record:

@@ -230,7 +230,9 @@ class IonFilm:
             share = capture / release / self.device.value("trap_capture_ratio")
             crowding = self.device.value("ion_density_1_m3") / (self.device.value("trap_density_1_m3") * share)
         widths = graded_widths(self.device.film.thickness_m, self.cells, self.wall_m)
-        inside, permittivity, levels = np.ones(widths.size), np.ones(widths.size), []
+        inside, permittivity = np.ones(widths.size), np.ones(widths.size)
+        levels: list[Level] = []
+        dopants = np.zeros(widths.size)
         if "transport_hole_density_1_m3" in self.device.parameters:
             value = self.device.value
             layer = graded_widths(self.device.layer("transport_layer").thickness_m, _LAYER_CELLS, self.wall_m)
@@ -239,7 +241,8 @@ class IonFilm:
             widths = np.concatenate([widths, layer])
             inside = np.concatenate([inside, np.zeros(layer.size)])
             permittivity = np.concatenate([permittivity, np.full(layer.size, ratio)])
-            levels = [Level(1.0, holes * (1.0 - inside), 1)]
+            dopants = holes * (1.0 - inside)
+            levels = [Level(1.0, dopants, 1)]
         ions = Carrier(
             charge=1.0,
             diffusivity_m2_s=self.diffusivity_m2_s * inside,
@@ -249,7 +252,6 @@ class IonFilm:
             crowding=crowding[:, None] * inside,
         )
         slow = float(np.sum(capture / (release + capture * crowding)))
-        dopants = levels[0].density if levels else 0.0
         return Equations(
             line_mesh(widths),
             [ions],

@@ -253,9 +253,11 @@ def test_slow_ions_start_at_rest_and_keep_what_a_pulse_has_left(device):
     np.testing.assert_allclose(np.diff(np.log(capture)) / np.diff(np.log(release)), 0.5)
     still = IonFilm(slow).simulate(Waveform.hold(0.0, 10.0, samples=5))
     np.testing.assert_allclose(still.conductance, still.conductance[0], rtol=1e-12)
-    for card, least, most in ((device, 0.0, 0.01), (slow, 0.05, 1.0)):
-        time, weight = weights(card, pulses(count=10, period_s=40e-3) + Waveform.hold(0.0, 3.0, samples=30))
-        assert least <= (weight[-1] - 1.0) / (weight.max() - 1.0) < most
+    left = []
+    for card in (device, slow):
+        _, weight = weights(card, pulses(count=10, period_s=40e-3) + Waveform.hold(0.0, 3.0, samples=30))
+        left.append((weight[-1] - 1.0) / (weight.max() - 1.0))
+    assert left[1] > 10 * abs(left[0])
 
 
 def test_traps_that_are_few_hold_less(device):
@@ -294,4 +296,4 @@ def test_a_transport_layer_takes_part_of_the_field(device):
         more = {} if holes is None else {"transport_permittivity": 3.0, "transport_hole_density_1_m3": holes}
         found.append(IonFilm(with_more(device, **more)).simulate(pulses()).contact_potential.max().item())
     assert found[1] == pytest.approx(found[0], rel=0.05)
-    assert found[2] < 0.8 * found[0]
+    assert found[2] < found[1]

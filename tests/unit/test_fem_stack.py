@@ -112,8 +112,8 @@ def test_light_makes_a_photocurrent_and_recombination_takes_it():
     p = Species("p", 1, 1e15, 1e-6, left=Contact.ohmic(1e22))
     full = 1.602176634e-19 * 1e24 * 100e-9
     found = []
-    for rate in (0.0, 1e-10):
-        layer = Layer(100e-9, 10.0, generation_1_m3_s=1e24, recombination_m3_s=rate, intrinsic_1_m3=1e33**0.5, cells=40)
+    for rate in (0.0, 1e-8):
+        layer = Layer(100e-9, 10.0, generation_1_m3_s=1e24, recombination_m3_s=rate, cells=40)
         built_in = -BOLTZMANN_EV_K * 300.0 * math.log(1e11)
         stack = Stack((layer,), (n, p), pair=("n", "p"), built_in_V=built_in)
         found.append(-float(stack.relax(-0.1).current_density.sum()) / full)
