@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import solve_banded
 
-from halidrift.fem.equations import Carrier, Equations, control, graded_widths, line_mesh, play
+from halidrift.fem.equations import Carrier, Equations, graded_widths, line_mesh
+from halidrift.fem.integration import control, play
 from halidrift.fem.reference import bernoulli, bernoulli_slope
 from halidrift.physics import formulas
 from halidrift.physics.constants import BOLTZMANN_EV_K

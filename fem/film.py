@@ -19,7 +19,8 @@ from ..physics.device import Device
 from ..physics.errors import InputError, ValidityError
 from ..physics.waveform import Waveform
 from . import _march, _transport
-from .equations import Carrier, Equations, Level, Record, State, control, graded_widths, line_mesh, play
+from .equations import Carrier, Equations, Level, State, graded_widths, line_mesh
+from .integration import Record, control, play
 
 __all__ = ["IonFilm"]
 
@@ -173,6 +174,11 @@ class IonFilm:
         return self.device.value("ion_density_1_m3") / self.device.value("site_density_1_m3")
 
     @property
+    def has_transport_field(self) -> bool:
+        """Whether the card lets the transport layer take part in the field."""
+        return not {"transport_permittivity", "transport_hole_density_1_m3"}.isdisjoint(self.device.parameters)
+
+    @property
     def diffusivity_m2_s(self) -> float:
         """Diffusion coefficient of the dilute vacancy, m^2/s."""
         device = self.device
@@ -200,7 +206,7 @@ class IonFilm:
         """Geometric capacitance of the film, in series with a transport layer that the card lets bend, F."""
         value = self.device.value
         thickness = self.device.film.thickness_m / value("relative_permittivity")
-        if "transport_hole_density_1_m3" in self.device.parameters:
+        if self.has_transport_field:
             thickness += self.device.layer("transport_layer").thickness_m / value("transport_permittivity")
         return VACUUM_PERMITTIVITY_F_M * self.device.area_m2 / thickness
 
@@ -233,7 +239,7 @@ class IonFilm:
         inside, permittivity = np.ones(widths.size), np.ones(widths.size)
         levels: list[Level] = []
         dopants = np.zeros(widths.size)
-        if "transport_hole_density_1_m3" in self.device.parameters:
+        if self.has_transport_field:
             value = self.device.value
             layer = graded_widths(self.device.layer("transport_layer").thickness_m, _LAYER_CELLS, self.wall_m)
             ratio = value("transport_permittivity") / value("relative_permittivity")

@@ -20,29 +20,27 @@ from ..physics.constants import BOLTZMANN_EV_K, ELEMENTARY_CHARGE_C, VACUUM_PERM
 from ..physics.errors import InputError
 from ..physics.waveform import Waveform
 from . import _march
-from .equations import (
-    BLOCKING,
-    Boundary,
-    Carrier,
-    Equations,
-    Level,
-    State,
-    control,
-    graded_widths,
-    line_mesh,
-    play,
-    relaxed,
-)
+from .equations import BLOCKING, Boundary, Carrier, Equations, Level, State, graded_widths, line_mesh
+from .integration import control, play, relaxed
 
 __all__ = ["Contact", "Layer", "Species", "Stack", "Traps"]
 
 Array = NDArray[np.float64]
 
+_SWEEPS = (
+    100  # a sudden volt passes in damped updates of 5 kT/q, and carriers in quasi-equilibrium follow exponentially
+)
 
-def _check(name: str, value: float, unit: str, low: float = 0.0, *, open_end: bool = True) -> None:
-    if not (value > low if open_end else value >= low) or math.isnan(value):
-        sign = ">" if open_end else ">="
-        raise InputError(f"{name} is out of range", got=f"{value} {unit}", allowed=f"{sign} {low:g} {unit}")
+
+def _check(name: str, value: float, unit: str, low: float = 0.0, *, closed: bool = True, endless: bool = False) -> None:
+    """`closed`: `low` itself is allowed; `endless`: infinity is."""
+    fits = value >= low if closed else value > low  # false for nan
+    if not fits or (math.isinf(value) and not endless):
+        raise InputError(
+            f"{name} is out of range",
+            got=f"{value} {unit}".rstrip(),
+            allowed=f"{'>=' if closed else '>'} {low:g} {unit}".rstrip() + ("" if endless else ", finite"),
+        )
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,10 @@ class Layer:
     cells: int = 100
 
     def __post_init__(self) -> None:
-        _check("thickness_m", self.thickness_m, "m")
-        _check("relative_permittivity", self.relative_permittivity, "", 1.0, open_end=False)
+        _check("thickness_m", self.thickness_m, "m", closed=False)
+        if self.held_charge != int(self.held_charge) or not self.held_charge:
+            raise InputError("held_charge must be a whole number other than zero", got=self.held_charge)
+        _check("relative_permittivity", self.relative_permittivity, "", 1.0)
         if not math.isfinite(self.fixed_1_m3):
             raise InputError("fixed_1_m3 must be finite", got=f"{self.fixed_1_m3} 1/m3")
         for name, unit in (
@@ -90,7 +90,7 @@ class Layer:
             ("recombination_m3_s", "m3/s"),
             ("intrinsic_1_m3", "1/m3"),
         ):
-            _check(name, getattr(self, name), unit, open_end=False)
+            _check(name, getattr(self, name), unit)
         if self.held_by not in ("left", "right"):
             raise InputError("held_by names no contact", got=self.held_by, allowed="left or right")
 
@@ -118,8 +118,8 @@ class Contact:
     rate_m_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("density_1_m3", self.density_1_m3, "1/m3", open_end=False)
-        _check("rate_m_s", self.rate_m_s, "m/s", open_end=False)
+        _check("density_1_m3", self.density_1_m3, "1/m3")
+        _check("rate_m_s", self.rate_m_s, "m/s", endless=True)
 
     @classmethod
     def ohmic(cls, density_1_m3: float) -> Contact:
@@ -129,7 +129,7 @@ class Contact:
     @classmethod
     def schottky(cls, barrier_eV: float, states_1_m3: float, velocity_m_s: float, temperature_K: float) -> Contact:
         """Thermionic emission over a barrier: density N exp(-barrier/kT), exchanged at the emission velocity."""
-        _check("temperature_K", temperature_K, "K")
+        _check("temperature_K", temperature_K, "K", closed=False)
         return cls(states_1_m3 * math.exp(-barrier_eV / (BOLTZMANN_EV_K * temperature_K)), velocity_m_s)
 
 
@@ -157,8 +157,8 @@ class Traps:
             )
         for name, values in (("release_Hz", self.release_Hz), ("capture_Hz", self.capture_Hz)):
             for value in values:
-                _check(name, value, "Hz", open_end=name == "release_Hz")
-        _check("density_1_m3", self.density_1_m3, "1/m3")
+                _check(name, value, "Hz", closed=name == "capture_Hz")
+        _check("density_1_m3", self.density_1_m3, "1/m3", closed=False, endless=True)
 
 
 @dataclass(frozen=True)
@@ -194,13 +194,11 @@ class Species:
     def __post_init__(self) -> None:
         if self.charge != int(self.charge) or not self.charge:
             raise InputError("charge must be a whole number other than zero", got=self.charge)
-        for name, unit, open_end in (
-            ("density_1_m3", "1/m3", False),
-            ("diffusivity_m2_s", "m2/s", False),
-            ("site_density_1_m3", "1/m3", True),
-        ):
+        for name, unit in (("density_1_m3", "1/m3"), ("diffusivity_m2_s", "m2/s"), ("energy_eV", "eV")):
             for value in np.atleast_1d(getattr(self, name)):
-                _check(name, float(value), unit, open_end=open_end)
+                _check(f"{name} of {self.name}", float(value), unit, -1e3 if name == "energy_eV" else 0.0)
+        for value in np.atleast_1d(self.site_density_1_m3):
+            _check(f"site_density_1_m3 of {self.name}", float(value), "1/m3", closed=False, endless=True)
 
 
 @dataclass(frozen=True)
@@ -274,7 +272,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         for name, unit in (("temperature_K", "K"), ("area_m2", "m2"), ("wall_m", "m"), ("longest_step_s", "s")):
-            _check(name, getattr(self, name), unit)
+            _check(name, getattr(self, name), unit, closed=False, endless=name == "longest_step_s")
         if not math.isfinite(self.built_in_V):
             raise InputError("built_in_V must be finite", got=f"{self.built_in_V} V")
         if not 1e-8 <= self.tolerance <= 0.1:
@@ -397,6 +395,8 @@ class Stack:
         ConvergenceError
             If it does not come to rest.
         """
+        if not math.isfinite(voltage_V):
+            raise InputError("voltage_V must be finite", got=f"{voltage_V} V")
         equations = self.equations()
         state = relaxed(equations, self.rest(equations), (voltage_V + self.built_in_V) / self.thermal_voltage_V)
         circuit = equations.frames(state).now.circuit[_march.CIRCUIT :][: len(self.species)]
@@ -477,7 +477,12 @@ class Stack:
             equations.frames(state, source=float(sources[0])),
             times,
             sources,
-            control(tolerance=self.tolerance, longest_s=longest, first_s=min(self.wall_m**2 / fastest, longest)),
+            control(
+                sweeps=_SWEEPS,
+                tolerance=self.tolerance,
+                longest_s=longest,
+                first_s=min(self.wall_m**2 / fastest, longest),
+            ),
             limits=np.asarray(waveform.compliance_at(times), dtype=float) / unit,
             corners=np.isin(times, waveform.time_s),
             profiles=True,

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from halidrift.fem import IonFilm, equations
+from halidrift.fem import IonFilm, integration
 from halidrift.physics import trace
 from halidrift.physics.device import Device
 from halidrift.physics.errors import ConvergenceError, InputError, ValidityError
@@ -216,13 +216,13 @@ def test_a_field_beyond_linear_drift_is_refused(device):
 
 
 def test_a_newton_iteration_that_fails_says_when_and_how_far(device, monkeypatch):
-    monkeypatch.setattr(equations, "CONVERGED", 0.0)
+    monkeypatch.setattr(integration, "CONVERGED", 0.0)
     with pytest.raises(ConvergenceError, match=r"beyond t = 0 s.*did not converge, with a last update of"):
         IonFilm(device, sweeps=3).simulate(pulses())
 
 
 def test_a_crawl_ends(device, monkeypatch):
-    monkeypatch.setattr(equations, "_STEP_BUDGET", 1)
+    monkeypatch.setattr(integration, "_STEP_BUDGET", 1)
     with pytest.raises(ConvergenceError, match="time error"):
         IonFilm(device, tolerance=1e-8).simulate(pulses())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import json
 import math
 
@@ -29,6 +31,12 @@ INTRINSIC = Layer(100e-9, 10.0, cells=40)
         (lambda: Layer(1e-7, 2.0, held_by="top"), "held_by"),
         (lambda: Contact(-1.0), "density_1_m3"),
         (lambda: Contact(1.0, math.nan), "rate_m_s"),
+        (lambda: Layer(1e-7, math.inf), "relative_permittivity"),
+        (lambda: Layer(1e-7, 2.0, held_charge=0), "held_charge"),
+        (lambda: Species("x", 1, 1e24, math.nan), "diffusivity_m2_s of x"),
+        (lambda: Species("x", 1, 1e24, 1e-15, energy_eV=math.nan), "energy_eV of x"),
+        (lambda: Stack((FILM,), (IONS,)).relax(math.nan), "voltage_V"),
+        (lambda: Traps((1.0,), (math.inf,)), "capture_Hz"),
         (lambda: Traps((1.0,), ()), "capture rate for each release rate"),
         (lambda: Traps((0.0,), (1.0,)), "release_Hz"),
         (lambda: Species("x", 0, 1.0, 1.0), "charge"),
@@ -132,3 +140,10 @@ def test_a_conducting_polymer_takes_part_of_the_voltage():
         assert rest.density.values[0, 40:].max() == 0.0
     assert found[0][0] < 0.7 * found[1][0]
     assert found[0][1] > found[1][1]
+
+
+@pytest.mark.parametrize("module", ["film", "reference", "stack"])
+def test_doctests(module):
+    result = doctest.testmod(importlib.import_module(f"halidrift.fem.{module}"))
+    assert result.attempted
+    assert not result.failed

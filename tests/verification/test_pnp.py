@@ -12,7 +12,8 @@ import pytest
 from scipy.optimize import brentq
 
 from halidrift.fem import IonFilm, _march
-from halidrift.fem.equations import Carrier, Equations, control, graded_widths, line_mesh, play
+from halidrift.fem.equations import Carrier, Equations, graded_widths, line_mesh
+from halidrift.fem.integration import control, play
 from halidrift.fem.reference import bernoulli, bernoulli_slope, fipy_stage
 from halidrift.physics.device import Device
 from halidrift.physics.waveform import Waveform

@@ -17,12 +17,10 @@ from halidrift.fem.equations import (
     Equations,
     Level,
     State,
-    control,
     graded_widths,
     line_mesh,
-    play,
-    relaxed,
 )
+from halidrift.fem.integration import control, play, relaxed
 from halidrift.fem.reference import fipy_stage
 
 GAMMA = 1 - np.sqrt(0.5)
