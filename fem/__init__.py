@@ -1,7 +1,7 @@
 """Continuum solvers on FiPy's meshes.
 
-Ions in an interfacial film (:class:`IonFilm`), a filament as the mean field of the KMC (:class:`FilamentFEM`), and ions
-with current and heat on any structured mesh (:class:`ElectroThermal`).
+Ions in an interfacial film (:class:`IonFilm`), any species and layers (:class:`Stack`), a filament as the mean field of the
+KMC (:class:`FilamentFEM`), and ions with current and heat on any structured mesh (:class:`ElectroThermal`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     from .handover import filament_maps
     from .laws import Conduction, Heat, Ions
     from .meshes import block, cylinder, slab
+    from .stack import Contact, Layer, Species, Stack, Traps
 
 __all__ = [
     "Conduction",
+    "Contact",
     "ElectroThermal",
     "FilamentFEM",
     "Heat",
     "IonFilm",
     "Ions",
+    "Layer",
+    "Species",
+    "Stack",
+    "Traps",
     "block",
     "cylinder",
     "filament_maps",
@@ -34,11 +40,16 @@ __all__ = [
 # Loaded on first use: FiPy takes a second to import.
 _HOMES = {
     "Conduction": "laws",
+    "Contact": "stack",
     "ElectroThermal": "electrothermal",
     "FilamentFEM": "filament",
     "Heat": "laws",
     "IonFilm": "film",
     "Ions": "laws",
+    "Layer": "stack",
+    "Species": "stack",
+    "Stack": "stack",
+    "Traps": "stack",
     "block": "meshes",
     "cylinder": "meshes",
     "filament_maps": "handover",
