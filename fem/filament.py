@@ -37,7 +37,7 @@ from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.materials import standard_potential
 from ..physics.waveform import Waveform
 from .circuit import Circuit
-from .equations import bernoulli
+from .reference import bernoulli
 from .meshes import Array, cylinder
 
 __all__ = ["FilamentFEM"]
@@ -175,6 +175,7 @@ class Column:
             )
         self.mesh = mesh = cylinder(rings * a, height, rings, layers)
         self.sites = mesh.volume_m3 / a**3
+        self.film_share = mesh.z_m / height  # of its own voltage, that the film has dropped up to each site
         # the mean over lattice neighbours is the finite-volume Laplacian of a mesh as wide as the lattice; the
         # electrodes are the outer neighbours of the first and last sites, the counter electrode where Ag nucleates
         weight = mesh.area_m2 / mesh.distance_m * a * a / _NEIGHBOURS
@@ -286,13 +287,13 @@ class Column:
     def overpotential(self, film_V: float, metal: Array, connected: Array) -> Array:
         """Voltage that drives reduction at each site, from the metal that the site touches.
 
-        Metal joined to the counter electrode sees the cathode's share; metal joined to the active electrode
-        only sees minus the anode's share, as the active electrode itself does.
+        Metal joined to the counter electrode is at its potential, other metal at that of the active electrode; the
+        ions beside it are at that of the film, which the metal does not disturb, as a rod along the field would not.
         """
         mean = self.neighbour_mean(metal)
         joined = np.clip(self.neighbour_mean(metal * connected) / np.maximum(mean, 1e-12), 0.0, 1.0)
         active, counter = self.interface_shares(film_V)
-        return film_V * (counter * joined - active * (1.0 - joined))
+        return film_V * (counter + (1.0 - active - counter) * self.film_share - (1.0 - joined))
 
     def exchange(self, eta: Array, temperature: Array, neighbours: Array) -> tuple[Array, Array, Array, Array]:
         """Rates of reduction and oxidation next to metal, Hz, and their slopes against the number of neighbours."""
@@ -328,14 +329,14 @@ class Column:
     def advance(self, old: _State, film_V: float, temperature: Array, step: float) -> tuple[Array, Array, float] | None:
         """Metal and ions after one implicit step at a fixed film voltage, and atoms injected; None without success."""
         p, mesh, sites = self.number, self.mesh, self.sites
-        metal, potential = old.metal, old.potential
+        metal = old.metal
         eta = self.overpotential(film_V, metal, old.connected)
         left, right = mesh.left, mesh.right
         free = 1.0 - old.metal + 1e-6  # room for ions; the floor keeps a full cell solvable
         kT = K_B * temperature
         hop = p["attempt_frequency_Hz"] * np.exp(-p["hop_barrier_eV"] / kT)
         share = max(0.0, 1.0 - sum(self.interface_shares(film_V)))
-        energy = share * film_V * potential + self.outside_eV
+        energy = share * film_V * self.film_share + self.outside_eV
         kT_face = 0.5 * (kT[left] + kT[right])
         u = (energy[left] - energy[right]) / kT_face
         # sites per second through a face: area over cell cross-section, one hop length over the distance
@@ -435,9 +436,9 @@ class FilamentFEM:
     a mean field, that is at compliance currents of some 10 uA and more. A chain of single atoms is not: below its
     gap the mean field's filament is as wide at 1 uA as at 1 mA, so it relaxes in minutes, not in milliseconds; use
     :mod:`halidrift.kmc` there. Beyond the melting point of Ag it raises
-    :class:`~halidrift.physics.errors.ValidityError`. The overpotential of reduction is the cathode's share of the film
-    voltage at all metal that joins the counter electrode, minus the anode's share at metal that joins the active
-    electrode only. The run is deterministic.
+    :class:`~halidrift.physics.errors.ValidityError`. Ions feel the potential of the film, which falls linearly
+    between the interfaces and which metal does not disturb; metal is at the potential of the electrode that it joins. The
+    run is deterministic.
 
     References
     ----------

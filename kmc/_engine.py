@@ -21,16 +21,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
-
 from ..physics import formulas
-from ._fields import METAL, film_potential, network_conductance
+from ._fields import METAL, Network, move_row, network_conductance, set_rows_around
+from ._selection import inline, kernel
 from .lattice import BOTTOM, TOP
 
-hop_rate = njit(cache=True)(formulas.hop_rate)
-balanced_barrier = njit(cache=True)(formulas.balanced_barrier)
-charge_transfer_barriers = njit(cache=True)(formulas.charge_transfer_barriers)
-compliance_voltage = njit(cache=True)(formulas.compliance_voltage)
+hop_rate = inline(formulas.hop_rate)
+balanced_barrier = inline(formulas.balanced_barrier)
+charge_transfer_barriers = inline(formulas.charge_transfer_barriers)
+compliance_voltage = inline(formulas.compliance_voltage)
 
 EMPTY, ION = 0, 1
 
@@ -42,9 +41,9 @@ TIME, DEVICE_VOLTAGE, CURRENT, CONDUCTANCE, TEMPERATURE, FILAMENT, PEAK, FLIGHT 
 CLOCK_SIZE = 8
 
 # slots of `tally`
-N_METAL, N_ION, EVENTS, HOPS, INJECTED, RETURNED, DEPOSITED, DISSOLVED, SOLVES, SWEEPS = range(10)
-ITERATIONS, FIELD_STALE, PSI_STALE, CAUGHT = 10, 11, 12, 13
-COUNT_SIZE = 14
+N_METAL, N_ION, EVENTS, HOPS, INJECTED, RETURNED, DEPOSITED, DISSOLVED, SOLVES, ITERATIONS = range(10)
+FIELD_STALE, CAUGHT = 10, 11
+COUNT_SIZE = 12
 
 # an ion that has taken so many steps has forgotten where it began; its end is drawn from as many more
 _FORGOTTEN = 10_000
@@ -62,9 +61,12 @@ class State(NamedTuple):
     position: np.ndarray  # (sites,) place in that list, or -1
     ions: np.ndarray  # (sites,) list of the sites with an ion, tally[N_ION] long
     ion_position: np.ndarray
-    u: np.ndarray  # (sites,) potential of the metal for one volt
-    psi: np.ndarray  # (sites,) potential of the film for one volt
+    u: np.ndarray  # (sites + 1,) potential of the metal for one volt; the last place stays 0
+    psi: np.ndarray  # (sites,) potential of the film, where the ions are, for one volt across it
+    net: Network  # links between atoms
     top: np.ndarray  # sites under the active electrode
+    top_class: np.ndarray  # which of them are alike while no metal is near
+    class_rate: np.ndarray  # (classes,) scratch: rate of oxidation into such a site
     top_number: np.ndarray  # (sites,) place in that list, or -1
     tree: np.ndarray  # sum tree of all rates, Hz
     clock: np.ndarray  # time, circuit and temperature
@@ -98,14 +100,13 @@ class Physics(NamedTuple):
     spacing_m: float
     explicit: bool
     voltage_step_V: float
-    field_tolerance_eV: float
     network_tolerance: float
 
 
 # -- sum tree ------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@kernel
 def tree_set(tree, leaf, rate):
     """Give one leaf a rate; O(log N)."""
     i = tree.size // 2 + leaf
@@ -116,7 +117,7 @@ def tree_set(tree, leaf, rate):
         i //= 2
 
 
-@njit(cache=True)
+@kernel
 def tree_find(tree, x):
     """Leaf in which the running sum of rates passes x; 0 <= x < tree[1]."""
     half = tree.size // 2
@@ -134,7 +135,7 @@ def tree_find(tree, x):
 # -- rates ---------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@inline
 def interface_shares(V, physics):
     """Shares of the device voltage at the active electrode and at metal on the counter electrode's potential."""
     if V < 0.0:
@@ -142,14 +143,14 @@ def interface_shares(V, physics):
     return physics.anode_share, physics.cathode_share
 
 
-@njit(cache=True)
-def overpotential(u, V, physics):
-    """Voltage across the surface of metal at unit potential u; positive drives reduction."""
+@inline
+def overpotential(u, psi, V, physics):
+    """Voltage across the surface of metal at unit potential u, where that of the film is psi; positive drives reduction."""
     active, counter = interface_shares(V, physics)
-    return V * (counter * (1.0 - u) - active * u)
+    return V * (counter + (1.0 - active - counter) * psi - u)
 
 
-@njit(cache=True)
+@inline
 def local_temperature(u, T, physics):
     """Temperature where the unit potential is u, hottest half way between the contacts, which stay cool.
 
@@ -158,7 +159,7 @@ def local_temperature(u, T, physics):
     return physics.ambient_K + (T - physics.ambient_K) * 4.0 * u * (1.0 - u)
 
 
-@njit(cache=True)
+@inline
 def dissolution_rate(n, eta, offset_eV, physics, T):
     """An atom with n bonds turns into an ion, at overpotential eta (positive protects it)."""
     _, backward = charge_transfer_barriers(
@@ -167,7 +168,7 @@ def dissolution_rate(n, eta, offset_eV, physics, T):
     return hop_rate(backward, T, physics.attempt_Hz, 0.0)
 
 
-@njit(cache=True)
+@inline
 def reduction_rate(n, eta, offset_eV, physics, T):
     """An ion that touches metal turns into an atom with n bonds."""
     forward, _ = charge_transfer_barriers(
@@ -176,17 +177,17 @@ def reduction_rate(n, eta, offset_eV, physics, T):
     return hop_rate(forward, T, physics.attempt_Hz, 0.0)
 
 
-@njit(cache=True)
+@inline
 def electrode_rates(offset_eV, V, physics):
     """Oxidation of the active electrode into the site below it, and the return of that ion; the electrode is cool."""
     back, out = charge_transfer_barriers(
-        physics.transfer_eV, physics.transfer_eV + physics.ion_eV + offset_eV, overpotential(1.0, V, physics)
+        physics.transfer_eV, physics.transfer_eV + physics.ion_eV + offset_eV, overpotential(1.0, 1.0, V, physics)
     )
     T = physics.ambient_K
     return hop_rate(out, T, physics.attempt_Hz, 0.0), hop_rate(back, T, physics.attempt_Hz, 0.0)
 
 
-@njit(cache=True)
+@inline
 def contact(s, state):
     """Bonds that an atom in site s has or would have, and the mean unit potential of the metal it touches."""
     n, total = 0, 0.0
@@ -204,7 +205,7 @@ def contact(s, state):
     return n, (total / n if n > 0 else 0.0)
 
 
-@njit(cache=True)
+@inline
 def reduction_choice(s, V, T, state, physics):
     """Rate at which the ion in site s turns into an atom: the mean over the metal that could give the electron.
 
@@ -222,11 +223,12 @@ def reduction_choice(s, V, T, state, physics):
             u = 0.0
         else:
             continue
-        total += reduction_rate(n, overpotential(u, V, physics), state.offset[s], physics, T)
+        here = local_temperature(u, T, physics)
+        total += reduction_rate(n, overpotential(u, state.psi[s], V, physics), state.offset[s], physics, here)
     return total / n if n > 0 else 0.0
 
 
-@njit(cache=True)
+@inline
 def ion_choices(s, V, T_hot, state, physics):
     """Rates of all an ion in site s can do, into `choice`: 0-5 hops, 6 reduction, 7 return; returns their sum."""
     active, counter = interface_shares(V, physics)
@@ -242,14 +244,14 @@ def ion_choices(s, V, T_hot, state, physics):
             choice[d] = hop_rate(balanced_barrier(physics.hop_eV, rise), T, physics.attempt_Hz, 0.0)
         elif t == TOP:
             choice[7] = electrode_rates(offset[s], V, physics)[1]
-    choice[6] = reduction_choice(s, V, local_temperature(psi[s], T_hot, physics), state, physics)
+    choice[6] = reduction_choice(s, V, T_hot, state, physics)
     total = 0.0
     for k in range(8):
         total += choice[k]
     return total
 
 
-@njit(cache=True)
+@inline
 def draw(choice, total, rng):
     """Index of `choice`, with probability in proportion to its rate."""
     x = rng.random() * total
@@ -265,7 +267,7 @@ def draw(choice, total, rng):
 # -- changes of the configuration ----------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@inline
 def list_add(members, position, n, s):
     """Append s; returns the new length."""
     members[n] = s
@@ -273,7 +275,7 @@ def list_add(members, position, n, s):
     return n + 1
 
 
-@njit(cache=True)
+@inline
 def list_remove(members, position, n, s):
     """Take s out, the last member into its place; returns the new length."""
     last = members[n - 1]
@@ -283,14 +285,14 @@ def list_remove(members, position, n, s):
     return n - 1
 
 
-@njit(cache=True)
+@kernel
 def set_ion(s, state):
     """Put an ion into site s."""
     state.occupation[s] = ION
     state.tally[N_ION] = list_add(state.ions, state.ion_position, state.tally[N_ION], s)
 
 
-@njit(cache=True)
+@kernel
 def clear_ion(s, state):
     """Take the ion out of site s."""
     state.occupation[s] = EMPTY
@@ -298,8 +300,25 @@ def clear_ion(s, state):
     tree_set(state.tree, s, 0.0)
 
 
-@njit(cache=True)
-def set_metal(s, state):
+@kernel
+def relink(s, state, physics):
+    """The network around site s after its atom came or went."""
+    numbers = (physics.contact_S, physics.metal_S, physics.tunnel_decay_1_m, physics.tunnel_gap_m, physics.spacing_m)
+    set_rows_around(
+        s,
+        state.net,
+        state.occupation,
+        state.neighbours,
+        state.coordination,
+        state.position,
+        state.psi,
+        numbers,
+    )
+    state.tally[FIELD_STALE] = 1
+
+
+@kernel
+def set_metal(s, state, physics):
     """Put an atom into site s."""
     n, potential = contact(s, state)
     for d in range(6):
@@ -310,12 +329,11 @@ def set_metal(s, state):
     state.coordination[s] = n
     state.u[s] = potential  # that of the metal it touches: where no current ends in it, already the solution
     state.tally[N_METAL] = list_add(state.metal, state.position, state.tally[N_METAL], s)
-    state.tally[FIELD_STALE] = 1
-    state.tally[PSI_STALE] = 1
+    relink(s, state, physics)
 
 
-@njit(cache=True)
-def clear_metal(s, state):
+@kernel
+def clear_metal(s, state, physics):
     """Take the atom out of site s."""
     state.occupation[s] = EMPTY
     state.coordination[s] = 0
@@ -323,12 +341,12 @@ def clear_metal(s, state):
         t = state.neighbours[s, d]
         if t >= 0 and state.occupation[t] == METAL:
             state.coordination[t] -= 1
+    move_row(state.tally[N_METAL] - 1, state.position[s], state.net)  # as the list moves its last member
     state.tally[N_METAL] = list_remove(state.metal, state.position, state.tally[N_METAL], s)
-    state.tally[FIELD_STALE] = 1
-    state.tally[PSI_STALE] = 1
+    relink(s, state, physics)
 
 
-@njit(cache=True)
+@kernel
 def walk(s, V, T, state, physics, rng):
     """Steps of one ion from site s until it is reduced (its site) or back in the electrode (-1); -2 if lost.
 
@@ -363,7 +381,7 @@ def walk(s, V, T, state, physics, rng):
 # -- fields and circuit --------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@kernel
 def update_circuit(V_source, limit_A, clock, physics):
     """Split the source voltage between compliance, series resistance and film; the current heats the film."""
     G_film = clock[FILAMENT] + physics.leakage_S
@@ -379,25 +397,12 @@ def update_circuit(V_source, limit_A, clock, physics):
     return V_film
 
 
-@njit(cache=True)
+@kernel
 def update_network(state, physics):
     """Conductance of the filament after its metal has changed; returns whether the solve converged."""
     count = state.tally
     G, residual, iterations = network_conductance(
-        state.occupation,
-        state.neighbours,
-        state.coordination,
-        state.metal,
-        count[N_METAL],
-        state.u,
-        state.psi,
-        physics.contact_S,
-        physics.metal_S,
-        physics.tunnel_decay_1_m,
-        physics.tunnel_gap_m,
-        physics.spacing_m,
-        physics.leakage_S,
-        physics.network_tolerance,
+        state.net, state.metal, count[N_METAL], state.u, physics.contact_S, physics.leakage_S, physics.network_tolerance
     )
     state.clock[FILAMENT] = G
     count[FIELD_STALE] = 0
@@ -406,28 +411,25 @@ def update_network(state, physics):
     return residual <= 10 * physics.network_tolerance
 
 
-@njit(cache=True)
-def update_film(V, state, physics):
-    """Potential that drives the ions, if it has changed and matters; returns whether it converged."""
-    active, counter = interface_shares(V, physics)
-    drive = abs((1.0 - active - counter) * V)
-    # at rest the ions feel no field: its potential is not needed until a voltage returns
-    if state.tally[PSI_STALE] == 0 or drive <= physics.field_tolerance_eV:
-        return True
-    tolerance = physics.field_tolerance_eV / drive
-    change, sweeps = film_potential(state.occupation, state.neighbours, state.u, state.psi, 1.7, tolerance, 2000)
-    state.tally[SWEEPS] += sweeps
-    state.tally[PSI_STALE] = 0
-    return change <= 10 * tolerance
+@kernel
+def oxidation_rate(s, V, T, state, physics):
+    """Rate at which the active electrode puts an ion into the empty site s below it."""
+    rate = electrode_rates(state.offset[s], V, physics)[0]
+    if not physics.explicit:
+        # most ions turn back where they enter: nothing happens, so only those that do not are timed
+        total = ion_choices(s, V, T, state, physics)
+        rate *= (total - state.choice[7]) / total
+    return rate
 
 
-@njit(cache=True)
+@kernel
 def rebuild_rates(V, T, state, physics):
     """All rates anew after a change of voltage, temperature or metal; O(processes)."""
     tree = state.tree
     half = tree.size // 2
     n_sites = state.occupation.size
-    tree[half:] = 0.0
+    for i in range(half, tree.size):
+        tree[i] = 0.0
     for i in range(state.tally[N_METAL]):
         s = state.metal[i]
         # in fast transport an ion with nowhere to go is reduced again at once: no event
@@ -439,17 +441,26 @@ def rebuild_rates(V, T, state, physics):
         if free:
             u = state.u[s]
             here = local_temperature(u, T, physics)
-            eta = overpotential(u, V, physics)
+            eta = overpotential(u, state.psi[s], V, physics)
             tree[half + s] = dissolution_rate(state.coordination[s], eta, state.offset[s], physics, here)
+    for i in range(state.class_rate.size):
+        state.class_rate[i] = -1.0
     for i in range(state.top.size):
         s = state.top[i]
-        if state.occupation[s] == EMPTY:
-            rate = electrode_rates(state.offset[s], V, physics)[0]
-            if not physics.explicit:
-                # most ions turn back where they enter: nothing happens, so only those that do not are timed
-                total = ion_choices(s, V, T, state, physics)
-                rate *= (total - state.choice[7]) / total
-            tree[half + n_sites + i] = rate
+        if state.occupation[s] != EMPTY:
+            continue
+        bare = True
+        for d in range(6):
+            t = state.neighbours[s, d]
+            if t >= 0 and state.occupation[t] != EMPTY:
+                bare = False
+        if not bare:
+            tree[half + n_sites + i] = oxidation_rate(s, V, T, state, physics)
+            continue
+        kind = state.top_class[i]
+        if state.class_rate[kind] < 0.0:
+            state.class_rate[kind] = oxidation_rate(s, V, T, state, physics)
+        tree[half + n_sites + i] = state.class_rate[kind]
     if physics.explicit:
         for i in range(state.tally[N_ION]):
             s = state.ions[i]
@@ -458,14 +469,14 @@ def rebuild_rates(V, T, state, physics):
         tree[i] = tree[2 * i] + tree[2 * i + 1]
 
 
-@njit(cache=True)
+@kernel
 def refresh_ion(s, V, T, state, physics):
     """Rate of the ion in site s, if there is one, after a move nearby."""
     if state.occupation[s] == ION:
         tree_set(state.tree, s, ion_choices(s, V, T, state, physics))
 
 
-@njit(cache=True)
+@kernel
 def refresh_around(s, V, T, state, physics):
     """Rates of everything that sees site s, after an ion came or went."""
     for d in range(6):
@@ -481,7 +492,7 @@ def refresh_around(s, V, T, state, physics):
 # -- events --------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@kernel
 def oxidise_electrode(s, V, T, state, physics, rng):
     """The active electrode gives an ion into site s; returns a status."""
     count = state.tally
@@ -506,17 +517,17 @@ def oxidise_electrode(s, V, T, state, physics, rng):
     if end == -1:
         count[RETURNED] += 1
     else:
-        set_metal(end, state)
+        set_metal(end, state, physics)
         count[DEPOSITED] += 1
     return DONE
 
 
-@njit(cache=True)
+@kernel
 def dissolve(s, V, T, state, physics, rng):
     """The atom in site s turns into an ion; returns a status."""
     count = state.tally
-    field_stale, psi_stale, potential = count[FIELD_STALE], count[PSI_STALE], state.u[s]
-    clear_metal(s, state)
+    field_stale, potential = count[FIELD_STALE], state.u[s]
+    clear_metal(s, state, physics)
     if physics.explicit:
         count[DISSOLVED] += 1
         set_ion(s, state)
@@ -525,26 +536,26 @@ def dissolve(s, V, T, state, physics, rng):
     if end == -2:
         return LOST_ION
     if end == s:  # back where it was: nothing has changed
-        set_metal(s, state)
-        state.u[s], count[FIELD_STALE], count[PSI_STALE] = potential, field_stale, psi_stale
+        set_metal(s, state, physics)
+        state.u[s], count[FIELD_STALE] = potential, field_stale
         return DONE
     count[DISSOLVED] += 1
     if end == -1:
         count[RETURNED] += 1
     else:
-        set_metal(end, state)
+        set_metal(end, state, physics)
         count[DEPOSITED] += 1
     return DONE
 
 
-@njit(cache=True)
+@kernel
 def move_ion(s, V, T, state, physics, rng):
     """The ion in site s hops, is reduced or returns."""
     count = state.tally
     k = draw(state.choice, ion_choices(s, V, T, state, physics), rng)
     clear_ion(s, state)
     if k == 6:
-        set_metal(s, state)
+        set_metal(s, state, physics)
         count[DEPOSITED] += 1
         return
     if k == 7:
@@ -560,7 +571,7 @@ def move_ion(s, V, T, state, physics, rng):
 # -- the loop ------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@kernel
 def advance(t_end, V_start, slope_V_s, limit_A, state, physics, most_events, rng):
     """Run the device from clock[TIME] to t_end under a linear source voltage; returns a status."""
     clock, count, tree = state.clock, state.tally, state.tree
@@ -582,8 +593,6 @@ def advance(t_end, V_start, slope_V_s, limit_A, state, physics, most_events, rng
             V = update_circuit(held, limit_A, clock, physics)
             if clock[TEMPERATURE] > physics.melting_K:
                 return MELTED
-            if not update_film(V, state, physics):
-                return FIELD_NOT_CONVERGED
             rebuild_rates(V, clock[TEMPERATURE], state, physics)
             stale = False
         t_change = t_end

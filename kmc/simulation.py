@@ -17,7 +17,7 @@ from ..physics.formulas import tunnel_decay
 from ..physics.materials import standard_potential
 from ..physics.randomness import describe, generator
 from ..physics.waveform import Waveform
-from . import _engine
+from . import _engine, _fields
 from .lattice import BOTTOM, TOP, Column, column
 from .snapshots import Album, Wanted, instants, wanted
 
@@ -36,7 +36,6 @@ _COUNTS = {
     "dissolved": _engine.DISSOLVED,
     "network_solves": _engine.SOLVES,
     "network_iterations": _engine.ITERATIONS,
-    "film_sweeps": _engine.SWEEPS,
     "caught": _engine.CAUGHT,
 }
 # what this model reads from a device card
@@ -85,8 +84,6 @@ class FilamentKMC:
         of any reported interval its attribute ``peak_ions``: the error estimate of this limit.
     voltage_step_V : float, V, > 0
         Under a ramp, rates follow the voltage in steps of this size.
-    field_tolerance_eV : float, eV, > 0
-        Largest change of an ion's energy in the last relaxation sweep of the film potential.
     network_tolerance : float, 1, > 0
         Residual of the metal network in the energy norm, relative to its conductance.
     most_events : int
@@ -129,7 +126,6 @@ class FilamentKMC:
     temperature_K: float = 300.0
     transport: str = "fast"
     voltage_step_V: float = 2e-3
-    field_tolerance_eV: float = 2e-4
     network_tolerance: float = 1e-7
     most_events: int = field(default=20_000_000, repr=False)
     snapshots: Wanted = None
@@ -148,7 +144,7 @@ class FilamentKMC:
             )
         if self.transport not in ("fast", "explicit"):
             raise InputError("Unknown transport", got=self.transport, allowed='"fast" or "explicit"')
-        for name in ("temperature_K", "voltage_step_V", "field_tolerance_eV", "network_tolerance", "most_events"):
+        for name in ("temperature_K", "voltage_step_V", "network_tolerance", "most_events"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
                 raise InputError(f"{name} must be a number", got=str(value), allowed="> 0")
@@ -215,7 +211,6 @@ class FilamentKMC:
             spacing_m=d.value("lattice_constant_m"),
             explicit=self.transport == "explicit",
             voltage_step_V=float(self.voltage_step_V),
-            field_tolerance_eV=float(self.field_tolerance_eV),
             network_tolerance=float(self.network_tolerance),
         )
 
@@ -314,7 +309,6 @@ class FilamentKMC:
                 "temperature_K": self.temperature_K,
                 "transport": self.transport,
                 "voltage_step_V": self.voltage_step_V,
-                "field_tolerance_eV": self.field_tolerance_eV,
                 "network_tolerance": self.network_tolerance,
             },
             sources=self.sources,
@@ -353,7 +347,7 @@ class FilamentKMC:
             )
         if status == _engine.LOST_ION:
             raise ConvergenceError("An ion found no way to be reduced or to return", got=at)
-        raise ConvergenceError("A field solve did not converge", got=at, action="Loosen field_tolerance_eV")
+        raise ConvergenceError("The potential of the metal did not converge", got=at, action="Loosen network_tolerance")
 
 
 def _start(lattice: Column, device: Device) -> _engine.State:
@@ -364,19 +358,28 @@ def _start(lattice: Column, device: Device) -> _engine.State:
     top_number = np.full(n, -1, np.int32)
     top_number[top] = np.arange(len(top))
     leaves = 1 << int(np.ceil(np.log2(n + len(top))))
+    offset = np.where(radius <= device.value("channel_radius_m"), 0.0, device.value("channel_energy_eV"))
+    # sites below the electrode that have alike neighbours inject alike
+    beside = lattice.neighbours[top]
+    around = np.where(beside >= 0, offset[beside.clip(0)], np.nan)
+    keys = np.column_stack([offset[top], np.nan_to_num(around, nan=-1.0)])
+    classes = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     return _engine.State(
         occupation=np.zeros(n, np.int8),
         neighbours=np.ascontiguousarray(lattice.neighbours),
         coordination=np.zeros(n, np.int8),
-        offset=np.where(radius <= device.value("channel_radius_m"), 0.0, device.value("channel_energy_eV")),
+        offset=offset,
         wetting=(lattice.neighbours[:, 4] == BOTTOM) & (radius <= device.value("nucleus_radius_m")),
         metal=np.zeros(n, np.int32),
         position=np.full(n, -1, np.int32),
         ions=np.zeros(n, np.int32),
         ion_position=np.full(n, -1, np.int32),
-        u=np.zeros(n),
-        psi=((np.arange(n) % nz) + 0.5) / nz,  # the bare film: exact for no metal
+        u=np.zeros(n + 1),
+        psi=((np.arange(n) % nz) + 0.5) / nz,
+        net=_fields.network(np.arange(n) % nz),
         top=top,
+        top_class=classes.astype(np.int32),
+        class_rate=np.empty(classes.max() + 1),
         top_number=top_number,
         tree=np.zeros(2 * leaves),
         clock=np.zeros(_engine.CLOCK_SIZE),

@@ -37,9 +37,12 @@ def chain(length):
         position=np.full(length, -1, np.int32),
         ions=np.zeros(length, np.int32),
         ion_position=np.full(length, -1, np.int32),
-        u=np.zeros(length),
+        u=np.zeros(length + 1),
         psi=(np.arange(length) + 0.5) / length,
+        net=_fields.network(np.arange(length)),
         top=np.array([length - 1], np.int32),
+        top_class=np.zeros(1, np.int32),
+        class_rate=np.zeros(1),
         top_number=np.where(np.arange(length) == length - 1, 0, -1).astype(np.int32),
         tree=np.zeros(2 * (1 << int(np.ceil(np.log2(length + 1))))),
         clock=np.zeros(_engine.CLOCK_SIZE),
@@ -172,11 +175,12 @@ def test_in_the_last_gap_each_metal_gives_the_electron_at_its_own_potential():
     kernel = physics(anode_share=0.3, cathode_share=0.6)
     state = chain(3)
     for s in (0, 1):
-        _engine.set_metal(s, state)
+        _engine.set_metal(s, state, kernel)
     state.u[:2] = 0.0, 0.25
     V = 0.4
     _engine.ion_choices(2, V, T, state, kernel)
-    eta = V * np.array([0.6 * 0.75 - 0.3 * 0.25, -0.3])  # the filament below, the electrode above
+    film = 0.6 + 0.1 * 5 / 6  # where the ion is, above the film at the counter electrode
+    eta = V * np.array([film - 0.25, film - 1.0])  # the filament below, the electrode above
     rise = kernel.reduction_eV - kernel.dissolution_eV + (3 - 2) * kernel.bond_eV
     barrier = np.maximum.reduce([kernel.reduction_eV - 0.5 * eta, rise - eta, np.zeros(2)])
     expected = kernel.attempt_Hz * np.exp(-barrier / KT).mean()
@@ -184,11 +188,25 @@ def test_in_the_last_gap_each_metal_gives_the_electron_at_its_own_potential():
 
 
 def test_a_negative_electrode_shares_the_voltage_otherwise():
-    kernel = physics(anode_share=0.3, cathode_share=0.6, reverse_anode_share=0.1, reverse_cathode_share=0.8)
-    assert _engine.overpotential(0.0, 1.0, kernel) == pytest.approx(0.6)
-    assert _engine.overpotential(1.0, 1.0, kernel) == pytest.approx(-0.3)
-    assert _engine.overpotential(0.0, -1.0, kernel) == pytest.approx(-0.8)
-    assert _engine.overpotential(1.0, -1.0, kernel) == pytest.approx(0.1)
+    kernel = physics(anode_share=0.3, cathode_share=0.6, reverse_anode_share=0.1, reverse_cathode_share=0.4)
+    # metal on either electrode's potential, in the film beside that electrode
+    assert _engine.overpotential(0.0, 0.0, 1.0, kernel) == pytest.approx(0.6)
+    assert _engine.overpotential(1.0, 1.0, 1.0, kernel) == pytest.approx(-0.3)
+    assert _engine.overpotential(0.0, 0.0, -1.0, kernel) == pytest.approx(-0.4)
+    assert _engine.overpotential(1.0, 1.0, -1.0, kernel) == pytest.approx(0.1)
+    # a filament on the counter electrode dissolves first where the film is nearest to the negative one
+    assert _engine.overpotential(0.0, 1.0, -1.0, kernel) == pytest.approx(-0.9)
+
+
+@pytest.mark.parametrize("V", [0.7, -2.0])
+def test_an_ion_gains_the_whole_voltage_whatever_its_way(V):
+    # out of the active electrode, along the film to a site, into metal at potential u: e V (1 - u), exact
+    kernel = physics(anode_share=0.3, cathode_share=0.6, reverse_anode_share=0.1, reverse_cathode_share=0.4)
+    film = 1 - sum(_engine.interface_shares(V, kernel))
+    for psi, u in itertools.product((0.0, 0.2, 0.9), (0.0, 0.5, 1.0)):
+        gained = -_engine.overpotential(1.0, 1.0, V, kernel) + film * V * (1.0 - psi)
+        gained += _engine.overpotential(u, psi, V, kernel)
+        assert gained == pytest.approx(V * (1 - u), abs=1e-12)
 
 
 def test_heat_is_where_half_of_the_voltage_is():
@@ -206,7 +224,7 @@ def test_an_ion_that_wanders_for_long_ends_where_its_rates_say():
     rng = np.random.default_rng(8)
     state = chain(5)
     for s in (0, 4):
-        _engine.set_metal(s, state)
+        _engine.set_metal(s, state, kernel)
     state.u[[0, 4]] = 0.0, 1.0
     V = 0.05
     ends = np.array([_engine.walk(2, V, T, state, kernel, rng) for _ in range(600)])
@@ -220,7 +238,7 @@ def test_a_wire_has_the_conductance_of_its_links_in_series():
     kernel = physics()
     state = chain(6)
     for s in range(6):
-        _engine.set_metal(s, state)
+        _engine.set_metal(s, state, kernel)
     assert _engine.update_network(state, kernel)
     links = [_fields.link_conductance(2, 6, kernel.contact_S, kernel.metal_S)] * 2
     links += [_fields.link_conductance(2, 2, kernel.contact_S, kernel.metal_S)] * 5
@@ -232,7 +250,7 @@ def test_a_gap_adds_one_tunnelling_link():
     kernel = physics()
     state = chain(6)
     for s in range(4):  # two empty sites below the top electrode
-        _engine.set_metal(s, state)
+        _engine.set_metal(s, state, kernel)
     assert _engine.update_network(state, kernel)
     gap = kernel.contact_S * np.exp(-kernel.tunnel_decay_1_m * (kernel.tunnel_gap_m + kernel.spacing_m))
     metal = _fields.link_conductance(2, 2, kernel.contact_S, kernel.metal_S)
@@ -241,18 +259,39 @@ def test_a_gap_adds_one_tunnelling_link():
     assert state.clock[_engine.FILAMENT] == pytest.approx(1 / resistance, rel=1e-4)
 
 
-def test_film_potential_between_plates_is_linear():
+def test_rows_kept_up_to_date_are_the_rows_made_anew():
+    # 400 atoms come and go at random; then all rows, made in another order: alike to the last bit, and the potential is
+    # that of a direct solution (1e-6 of a volt, for a residual of 1e-14)
+    kernel = physics(network_tolerance=1e-14)
     lattice = column(DEVICE.value("lattice_constant_m"), 3e-9, 6e-9)
-    state = _start(lattice, DEVICE)
-    z = np.arange(lattice.size) % lattice.shape[2]
-    for s in np.flatnonzero(z < 4):  # a metal plate four sites thick, at the potential of the bottom
-        _engine.set_metal(s, state)
-    state.u[:] = 0.0
-    change, _ = _fields.film_potential(state.occupation, state.neighbours, state.u, state.psi, 1.7, 1e-12, 10_000)
-    assert change < 1e-12
-    # metal potential sits on the site, the top interface half a site above the last one
-    expected = np.clip((z - 3) / (lattice.shape[2] - 3.5), 0, None)
-    np.testing.assert_allclose(state.psi, expected, atol=1e-9)
+    rng = np.random.default_rng(11)
+    state, again = _start(lattice, DEVICE), _start(lattice, DEVICE)
+    for s in rng.integers(lattice.size, size=400):
+        change = _engine.set_metal if state.occupation[s] == _engine.EMPTY else _engine.clear_metal
+        change(s, state, kernel)
+    atoms = np.flatnonzero(state.occupation == _fields.METAL)
+    for s in atoms:
+        _engine.set_metal(s, again, kernel)
+    rows = [net.net for net in (state, again)]
+    places = [st.position[atoms] for st in (state, again)]
+    for name in ("target", "weight", "source", "ground", "float_to", "diagonal"):
+        np.testing.assert_array_equal(*(getattr(net, name)[i] for net, i in zip(rows, places, strict=True)))
+    assert _engine.update_network(state, kernel)
+    assert _engine.update_network(again, kernel)
+    net, place, n = state.net, state.position, len(atoms)
+    A, b = np.zeros((n, n)), np.zeros(n)
+    number = {s: k for k, s in enumerate(atoms)}
+    for k, s in enumerate(atoms):
+        i = place[s]
+        A[k, k] = net.diagonal[i]
+        b[k] = net.source[i] + 1e-6 * kernel.contact_S * net.float_to[i]
+        for t, g in zip(net.target[i], net.weight[i], strict=True):
+            if g > 0:
+                A[k, number[t]] -= g
+    np.testing.assert_allclose(A, A.T, rtol=1e-12)
+    expected = np.linalg.solve(A, b)
+    for st in (state, again):
+        np.testing.assert_allclose(st.u[atoms], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("transport", ["fast", "explicit"])
