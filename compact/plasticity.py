@@ -1,4 +1,4 @@
-r"""Figures of merit of a synapse: facilitation, plasticity indices, weight update, retention, energy, activation energy.
+r"""Figures of merit of a synapse: plasticity indices, weight update, retention, energy, activation energy.
 
 They take a trace, so they work alike on continuum, KMC and compact models and on measurements; the laws behind them
 (:func:`power_law`, :func:`update_of`, :func:`activation_energy`) also take bare arrays.
@@ -165,7 +165,9 @@ def responses(trace: xr.Dataset, times_s: ArrayLike | None = None, *, of: str = 
     reads = np.atleast_1d(np.asarray(times_s, dtype=float))
     if not reads.size:
         raise InputError(
-            "The trace has no read", got="an empty reads_s", action="Play a protocol of physics.synapse, or give times_s"
+            "The trace has no read",
+            got="an empty reads_s",
+            action="Play a protocol of physics.synapse, or give times_s",
         )
     if not (np.isfinite(reads).all() and reads.min() >= time[0] and reads.max() <= time[-1]):
         raise InputError(
@@ -289,7 +291,10 @@ def _curve(nu: float, x: Array) -> Array:
 def _nonlinearity(weights: Array) -> float:
     y, x = _shares(weights), np.linspace(0.0, 1.0, weights.size)
     found = optimize.minimize_scalar(
-        lambda nu: float(((_curve(nu, x) - y) ** 2).sum()), bounds=(-50.0, 50.0), options={"xatol": 1e-9}, method="bounded"
+        lambda nu: float(((_curve(nu, x) - y) ** 2).sum()),
+        bounds=(-50.0, 50.0),
+        options={"xatol": 1e-9},
+        method="bounded",
     )
     return float(found.x)
 

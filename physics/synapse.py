@@ -81,9 +81,7 @@ def spikes(
     >>> [round(1e3 * float(t), 3) for t in wave.reads_s]
     [21.001, 101.002]
     """
-    volts, widths, gaps = (
-        np.atleast_1d(np.asarray(v, dtype=float)).ravel() for v in (amplitudes_V, widths_s, gaps_s)
-    )
+    volts, widths, gaps = (np.atleast_1d(np.asarray(v, dtype=float)).ravel() for v in (amplitudes_V, widths_s, gaps_s))
     count = max(volts.size, widths.size, gaps.size + 1 if gaps.size > 1 else 1)
     if count > _MOST_SPIKES:
         raise InputError("Too many spikes", got=count, allowed=f"up to {_MOST_SPIKES}")
@@ -144,9 +142,7 @@ def spikes(
             samples.append(np.minimum(free + np.geomspace(first, rest_s, int(rest_samples)), stop))
             time.append(stop)
             voltage.append(float(read_V))
-    return Waveform(
-        np.array(time), np.array(voltage), samples_s=np.concatenate(samples), reads_s=np.array(reads)
-    )
+    return Waveform(np.array(time), np.array(voltage), samples_s=np.concatenate(samples), reads_s=np.array(reads))
 
 
 def single(
@@ -185,9 +181,7 @@ def pair(
     amplitude_V, width_s, read_V, rest_s, read_delay_s : float
         As for :func:`spikes`.
     """
-    return spikes(
-        [amplitude_V] * 2, width_s, interval_s, read_V=read_V, rest_s=rest_s, read_delay_s=read_delay_s
-    )
+    return spikes([amplitude_V] * 2, width_s, interval_s, read_V=read_V, rest_s=rest_s, read_delay_s=read_delay_s)
 
 
 def frequency(

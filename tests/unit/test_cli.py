@@ -238,14 +238,14 @@ def test_an_unknown_option_is_told_without_a_traceback(run):
 
 
 def test_ctrl_c_is_130_and_says_what_is_finished(run, tmp_path, monkeypatch):
-    from halidrift.pipeline import reproduce
+    from halidrift.pipeline import john2022 as paper
 
     def interrupted(out, *, progress, **_):
         progress("barriers", 1, 1, "done")
         progress("kmc_volatile", 0, 3, "")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reproduce, "john2022", interrupted)
+    monkeypatch.setattr(paper, "john2022", interrupted)
     code, _, err = run("reproduce", "john2022", "--out", tmp_path)
     assert code == 130
     assert "Finished stages: barriers." in err
