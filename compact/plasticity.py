@@ -167,7 +167,7 @@ def responses(trace: xr.Dataset, times_s: ArrayLike | None = None, *, of: str = 
         raise InputError(
             "The trace has no read",
             got="an empty reads_s",
-            action="Play a protocol of physics.synapse, or give times_s",
+            action="Play one of physics.synapse, or give times_s",
         )
     if not (np.isfinite(reads).all() and reads.min() >= time[0] and reads.max() <= time[-1]):
         raise InputError(
@@ -291,7 +291,7 @@ def _curve(nu: float, x: Array) -> Array:
 def _nonlinearity(weights: Array) -> float:
     y, x = _shares(weights), np.linspace(0.0, 1.0, weights.size)
     found = optimize.minimize_scalar(
-        lambda nu: float(((_curve(nu, x) - y) ** 2).sum()),
+        lambda nu: float(np.sum((_curve(nu, x) - y) ** 2)),
         bounds=(-50.0, 50.0),
         options={"xatol": 1e-9},
         method="bounded",

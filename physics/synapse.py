@@ -30,6 +30,8 @@ SPIKE_V, SPIKE_S = -1.0, 20e-3
 """Default spike of Kim et al., V and s (K-PULSE-01)."""
 READ_V = -0.01
 """Read voltage of the plasticity protocols, V (K-PULSE-01); retention is read at -0.1 V (K-RET-PROT)."""
+LEAD_S = 10e-3
+"""Time at the read voltage before the first spike, s."""
 GAP_S = 20e-3
 """Gap where the paper gives none, s: the shortest interval of its paired pulses."""
 
@@ -40,7 +42,7 @@ def spikes(
     gaps_s: ArrayLike,
     *,
     read_V: float = READ_V,
-    lead_s: float = 10e-3,
+    lead_s: float = LEAD_S,
     rest_s: float = 0.2,
     read_delay_s: float = 1e-3,
     rest_samples: int = 40,
@@ -289,7 +291,7 @@ def retention(
     width_s: float = SPIKE_S,
     gap_s: float = GAP_S,
     read_V: float = -0.1,
-    lead_s: float = 10e-3,
+    lead_s: float = LEAD_S,
     watch_s: float = 15.0,
     read_delay_s: float = 1e-3,
     samples: int = 120,

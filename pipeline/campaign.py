@@ -1,4 +1,4 @@
-"""What every job of `halidrift reproduce` shares: stages that are kept, outputs that appear whole, one schema of results."""
+"""What every job of `halidrift reproduce` shares: stages that are kept, outputs that appear whole, one schema."""
 
 from __future__ import annotations
 

@@ -171,5 +171,5 @@ TARGETS: dict[str, Target] = table(
 
 
 def quantity(key: str, value: float | str | None, **details: Any) -> dict[str, Any]:
-    """One line of the results; `key` is ``"id/name"`` of :data:`TARGETS`, the rest as for :func:`..targets.quantity`."""
+    """One line of the results; `key` is ``"id/name"`` of :data:`TARGETS`, the rest as for `targets.quantity`."""
     return row(TARGETS[key], value, **details)
