@@ -1,65 +1,49 @@
-r"""Poisson-Nernst-Planck equations of one mobile ion between blocking walls, on a FiPy mesh.
+r"""Poisson-Nernst-Planck equations of charged species between two contacts, on a one-dimensional FiPy mesh.
 
-Scaled unknowns: density :math:`p = P/N_0`, potential :math:`\varphi = \phi/V_t`, :math:`V_t = k_BT/q`; lengths
+Scaled unknowns: densities :math:`p_s = P_s/N`, potential :math:`\varphi = \phi/V_t`, :math:`V_t = k_BT/q`; lengths
 and times stay in m and s:
 
 .. math::
 
-   \frac{1}{D}\frac{\partial p}{\partial t} = \nabla\cdot\left(\nabla p + p\,\nabla\Phi\right), \qquad
-   \Phi = \varphi - \ln\left(1 - p\,\frac{N_0}{N_\mathrm{max}}\right), \qquad
-   \nabla^2\varphi = -\frac{p - 1}{\lambda^2}
+   \frac{\partial p_s}{\partial t} &= \nabla\cdot D_s\left(\nabla p_s + p_s\,\nabla\Phi_s\right)
+       - \sum_k \frac{\partial t_k}{\partial t} + g_s, \qquad
+   \Phi_s = z_s\varphi + e_s - \ln\left(1 - f_s\,p_s\right) \\
+   \frac{\partial t_k}{\partial t} &= c_k\,p_s\left(1 - \frac{t_k}{T_k}\right) - r_k\,t_k \\
+   \nabla\cdot\epsilon\nabla\varphi &= -\kappa\left[\sum_s z_s\left(p_s + \sum_k t_k\right) + \rho_0\right],
+       \qquad \kappa = \frac{q N}{\epsilon_\mathrm{ref} V_t}
 
-The logarithm is the steric term of a lattice gas (Bikerman): ions pile up to one per site. The flux between two
-cells is exponential (Scharfetter-Gummel) in :math:`\Phi`, so a flat electrochemical potential carries none.
+The logarithm is the steric term of a lattice gas (Bikerman): ions pile up to one per site, :math:`f_s` is N over the
+density of sites of their own sublattice. The t_k are ions that do not move: captured and released at their own rates.
+The flux between two cells is exponential (Scharfetter-Gummel) in :math:`\Phi`, so a flat electrochemical potential
+carries none. Face values of D and of the permittivity are harmonic means. Through a contact
 
-The scheme exists twice: :meth:`IonEquations.fipy_solve` writes it in FiPy terms, :meth:`IonEquations.solve`
-assembles the same finite volumes as one banded Newton system, some hundred times faster because FiPy spends
-nearly all of a 1D step in Python. A test holds the two equal.
+.. math:: J_s = k_s\,(p_s^\mathrm{wall} - p_s^\mathrm{eq}),
+
+with k = 0 (blocking), finite (exchange of ions, Schottky emission) or infinite (ohmic, fixed density); half a cell of
+the film lies between the cell and its wall.
+
+The scheme exists twice: :func:`halidrift.fem.reference.fipy_stage` writes it in FiPy terms, :meth:`Equations.solve`
+is a compiled full Newton on the same finite volumes, some thousand times faster. Tests hold the two equal.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, solve_banded
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from ..physics.errors import ConvergenceError, InputError
-from .solvers import direct
+from . import _march, _transport
 
-__all__ = ["IonEquations", "IonState", "bernoulli", "bernoulli_slope", "graded_mesh"]
+__all__ = ["BLOCKING", "Boundary", "Carrier", "Equations", "Level", "State", "graded_mesh"]
 
 Array = NDArray[np.float64]
 
-_SERIES = 1e-2  # |x| below which the power series is exact to rounding and the closed form is not
-_LARGEST_EXPONENT = 500.0
-_DAMPING = 5.0  # largest change of the scaled potential in one Newton update, kT/q
-_CONVERGED = 1e-9  # Newton converges quadratically: an update this small leaves an error near rounding
-_BAND = 3  # a cell's two unknowns reach the two of each neighbour
-
-
-def bernoulli(x: Array) -> Array:
-    """The Bernoulli function x / (exp(x) - 1).
-
-    Examples
-    --------
-    >>> bernoulli(np.array([0.0, 1.0])).round(6).tolist()
-    [1.0, 0.581977]
-    """
-    safe = np.where(np.abs(x) < _SERIES, 1.0, np.clip(x, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
-    series = 1.0 - x / 2 + x**2 / 12 - x**4 / 720
-    return np.where(np.abs(x) < _SERIES, series, safe / np.expm1(safe))
-
-
-def bernoulli_slope(x: Array) -> Array:
-    """Derivative of :func:`bernoulli`."""
-    safe = np.where(np.abs(x) < _SERIES, 1.0, np.clip(x, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
-    series = -0.5 + x / 6 - x**3 / 180 + x**5 / 5040
-    value = safe / np.expm1(safe)
-    return np.where(np.abs(x) < _SERIES, series, value / safe * (1.0 - value - safe))
+CONVERGED = 1e-9  # Newton converges quadratically: an update this small leaves an error near rounding
 
 
 def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
@@ -113,289 +97,330 @@ def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
     return Grid1D(dx=np.concatenate([widths, widths[::-1]]))
 
 
-class IonState(NamedTuple):
-    """Density over N0 and potential over kT/q in every cell, and the scaled potential of the left wall."""
+class Boundary(NamedTuple):
+    """A contact to one species: one over its exchange rate (s/m), scaled density in equilibrium, energy (kT)."""
+
+    hindrance_s_m: float = np.inf
+    reservoir: float = 0.0
+    energy: float | None = None  # None: that of the cell at the wall
+
+
+BLOCKING = Boundary()
+
+
+@dataclass(frozen=True, eq=False)
+class Carrier:
+    """A mobile species in scaled units, with what it leaves behind immobile.
+
+    Parameters
+    ----------
+    charge : float
+        Charge number.
+    diffusivity_m2_s : float or array, shape (cells,), m^2/s, >= 0
+        Zero where the species has no access.
+    filling : float or array, shape (cells,), >= 0
+        Reference density over site density; 0 switches the steric term off.
+    energy : float or array, shape (cells,), kT
+        Standard energy.
+    left, right : Boundary
+        At the two contacts.
+    source : float or array, shape (cells,), 1/s
+        Generation of scaled density.
+    release_Hz : array, shape (traps,), Hz, > 0
+        Release rate of each immobile population.
+    capture_Hz : array, shape (traps,) or (traps, cells), Hz, >= 0
+        Capture rate of a mobile ion while the traps are empty.
+    crowding : float or array, broadcast to (traps, cells)
+        Reference density over density of traps; 0 is no limit.
+    scale : float, > 0
+        Scaled density that errors are measured against, beside the density itself.
+    """
+
+    charge: float
+    diffusivity_m2_s: ArrayLike
+    filling: ArrayLike = 0.0
+    energy: ArrayLike = 0.0
+    left: Boundary = BLOCKING
+    right: Boundary = BLOCKING
+    source: ArrayLike = 0.0
+    release_Hz: ArrayLike = ()
+    capture_Hz: ArrayLike = ()
+    crowding: ArrayLike = 0.0
+    scale: float = 1.0
+
+
+class Level(NamedTuple):
+    """Carriers in quasi-equilibrium with one contact: charge number, density where the potential is that contact's."""
+
+    charge: float
+    density: ArrayLike
+    contact: int  # 0 left, 1 right
+
+
+class State(NamedTuple):
+    """Scaled densities (species, cells), immobile ones (traps, cells), potential (cells,) and that of the left wall."""
 
     p: Array
+    t: Array
     phi: Array
     wall: float
 
 
-class IonEquations:
+class Equations:
     """Finite volumes of the scaled equations on one mesh.
 
     Parameters
     ----------
     mesh : fipy mesh
         One-dimensional.
-    debye_length_m : float, m, > 0
-        Screening length of the ions at their mean density.
-    diffusivity_m2_s : float, m^2/s, > 0
-        Of the dilute ion.
-    filling : float, in [0, 1)
-        Mean density over site density, N0 / Nmax; 0 switches the steric term off.
+    carriers : sequence of Carrier
+        At least one.
+    screening_1_m2 : float, 1/m^2, > 0
+        kappa of the module docstring; for one species of unit charge and density, one over its Debye length squared.
+    fixed : float or array, shape (cells,)
+        Charge that never moves, over that of the reference density.
+    permittivity : float or array, shape (cells,), > 0
+        Over the reference permittivity.
+    levels : sequence of Level
+        Carriers in quasi-equilibrium.
+    pair : tuple of two int
+        Species that recombine with each other at `recombination` times (p_a p_b - `balance`), 1/s.
 
     Notes
     -----
-    The left wall is at the potential that the caller states, the right wall at zero. No ion passes a wall.
+    The left wall is at the potential that the caller states, the right wall at zero.
     """
 
-    def __init__(self, mesh: Any, *, debye_length_m: float, diffusivity_m2_s: float, filling: float = 0.0):
-        self.mesh = mesh
-        self.debye, self.D, self.filling = float(debye_length_m), float(diffusivity_m2_s), float(filling)
+    def __init__(
+        self,
+        mesh: Any,
+        carriers: Sequence[Carrier],
+        *,
+        screening_1_m2: float,
+        fixed: ArrayLike = 0.0,
+        permittivity: ArrayLike = 1.0,
+        levels: Sequence[Level] = (),
+        pair: tuple[int, int] = (0, 0),
+        recombination: ArrayLike = 0.0,
+        balance: ArrayLike = 0.0,
+    ):
+        self.mesh, self.carriers = mesh, tuple(carriers)
         self.volume: Array = np.array(mesh.cellVolumes, dtype=float)
         self.centre: Array = np.array(mesh.cellCenters.value[0], dtype=float)
-        self.cells = self.volume.size
-        left, right = np.array(mesh.faceCellIDs)[:, np.array(mesh.interiorFaces.value)]
-        if not (np.array_equal(left, np.arange(self.cells - 1)) and np.array_equal(right, left + 1)):
-            raise InputError("IonEquations needs a one-dimensional mesh whose cells are in order", got=repr(mesh))
+        n = self.cells = self.volume.size
+        inner = np.array(mesh.interiorFaces.value)
+        left, right = np.array(mesh.faceCellIDs)[:, inner]
+        if not (np.array_equal(left, np.arange(n - 1)) and np.array_equal(right, left + 1)):
+            raise InputError("Equations need a one-dimensional mesh whose cells are in order", got=repr(mesh))
+        # faces in the order of the cells, the two walls at the ends
         distances: Array = np.array(mesh.scaledCellDistances, dtype=float)
-        self.distance: Array = distances[np.array(mesh.interiorFaces.value)]
-        self.walls: Array = distances[np.array(mesh.exteriorFaces.value)]
+        walls = np.array(mesh.exteriorFaces.value)
+        self.distance: Array = np.concatenate([distances[walls][:1], distances[inner], distances[walls][1:]])
         self.length = float(self.volume.sum())
+        self.permittivity = self.over_cells(permittivity)
+        displacement = self.face(self.permittivity) / self.distance
+        series = np.cumsum(1.0 / displacement)
+        traps = [np.atleast_1d(np.asarray(c.release_Hz, dtype=float)) for c in self.carriers]
+        wide = [(r.size, n) for r in traps]
+        q = self.problem = _transport.Problem(
+            charge=tuple(float(c.charge) for c in self.carriers),
+            scale=np.array([float(c.scale) for c in self.carriers]),
+            volume=self.volume,
+            displacement=displacement,
+            weight=1.0 - series[:-1] / series[-1],
+            screening=float(screening_1_m2),
+            fixed=self.over_cells(fixed),
+            mobility=np.array([self.face(self.over_cells(c.diffusivity_m2_s)) / self.distance for c in self.carriers]),
+            offset=np.array([self.over_cells(c.energy) for c in self.carriers]),
+            filling=np.array([self.over_cells(c.filling) for c in self.carriers]),
+            hindrance=np.array([[float(b.hindrance_s_m) for b in (c.left, c.right)] for c in self.carriers]),
+            reservoir=np.array([[float(b.reservoir) for b in (c.left, c.right)] for c in self.carriers]),
+            step=np.array([[self.at_contact(c, b, i) for b, i in ((c.left, 0), (c.right, -1))] for c in self.carriers]),
+            source=np.array([self.over_cells(c.source) for c in self.carriers]),
+            pair=np.array(pair, dtype=np.int64),
+            recombination=self.over_cells(recombination),
+            balance=self.over_cells(balance),
+            host=np.repeat(np.arange(len(traps)), [r.size for r in traps]),
+            release=np.concatenate(traps),
+            capture=np.concatenate([_wide(c.capture_Hz, w) for c, w in zip(self.carriers, wide, strict=True)]),
+            crowding=np.concatenate([_wide(c.crowding, w) for c, w in zip(self.carriers, wide, strict=True)]),
+            level_charge=np.array([float(v.charge) for v in levels]),
+            level=np.array([self.over_cells(v.density) for v in levels]).reshape(len(levels), n),
+            level_wall=np.array([int(v.contact) for v in levels], dtype=np.int64),
+        )
+        self.capacitance = float(1.0 / series[-1])  # geometric, over the reference permittivity and the area, 1/m
         # external charge of displaced ions over C kT/q, for each unit of density (Ramo-Shockley; the wall at rest)
-        self.dipole: Array = self.volume * (self.centre - 0.5 * self.length) / self.debye**2
-        self.step: Array = -self.dipole * self.debye / self.length
+        self.dipole: Array = q.screening * self.volume * (0.5 - q.weight) / self.capacitance
 
     # -- pieces ----------------------------------------------------------------------------------------------
 
-    def rest(self, wall: float = 0.0) -> IonState:
-        """Ions evenly spread, the potential linear."""
-        return IonState(np.ones(self.cells), wall * (1.0 - self.centre / self.length), wall)
+    def over_cells(self, value: ArrayLike) -> Array:
+        """A value for each cell."""
+        return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=float), (self.cells,)))
 
-    def contact_step(self, p: Array) -> float:
-        """Potential that the ions' field at the walls drops over one Debye length, in kT/q.
+    def face(self, value: Array) -> Array:
+        """Harmonic means of cell values, faces in the order of the cells; at the walls those of the cells there."""
+        half = 0.5 * self.volume
+        with np.errstate(divide="ignore"):
+            inner = (half[:-1] + half[1:]) / (half[:-1] / value[:-1] + half[1:] / value[1:])
+        return np.concatenate([value[:1], inner, value[-1:]])
 
-        The film is neutral, so that field is the same at both walls; positive when the ions sit at the left.
-        A small voltage that the ions screen gives half of it, with the opposite sign.
-        """
-        return float(self.step @ (p - 1.0))
+    def at_contact(self, carrier: Carrier, boundary: Boundary, cell: int) -> float:
+        """Energy of a species at a contact over kT, steric part of the reservoir included."""
+        energy = self.over_cells(carrier.energy)[cell] if boundary.energy is None else boundary.energy
+        full = self.over_cells(carrier.filling)[cell] * boundary.reservoir
+        if not full < 1.0:
+            raise InputError("A contact holds more ions than there are sites", got=f"{full:g} of them")
+        return float(energy - np.log1p(-full))
 
-    def steric(self, p: Array) -> Array:
-        """Excess electrochemical potential of the lattice gas over kT."""
-        return -np.log1p(-self.filling * p) if self.filling else np.zeros_like(p)
+    def charge(self, state: State) -> Array:
+        """Charge of the species, mobile or not, and of the fixed background; carriers in quasi-equilibrium apart."""
+        z = np.array(self.problem.charge)
+        return z @ state.p + z[self.problem.host] @ state.t + self.problem.fixed
 
-    def fluxes(self, p: Array, phi: Array) -> Array:
-        """Flux over D through the inner faces, positive to the right, 1/m."""
-        drop = np.diff(phi + self.steric(p))
-        return (p[:-1] * bernoulli(drop) - p[1:] * bernoulli(-drop)) / self.distance
+    def rest(self, p: ArrayLike = 1.0, wall: float = 0.0) -> State:
+        """Species as given, broadcast to (species, cells), traps in balance with them; potential of an empty film."""
+        q = self.problem
+        density = np.array(np.broadcast_to(np.asarray(p, dtype=float), (len(q.charge), self.cells)))
+        mobile = q.capture * density[q.host]
+        trapped = mobile / (q.release[:, None] + mobile * q.crowding)
+        return State(density, trapped, wall * q.weight, wall)
 
-    def rate(self, p: Array, phi: Array) -> Array:
-        """dp/dt, 1/s."""
-        flux = np.concatenate([[0.0], self.fluxes(p, phi), [0.0]])
-        return -self.D * np.diff(flux) / self.volume
+    def rate(self, state: State) -> Array:
+        """dp/dt, shape (species, cells), 1/s."""
+        # a stage of 1 s in which nothing has happened yet leaves the divergence of the fluxes as its residual
+        work, charge = self.work(), np.zeros(self.cells)
+        p, phi = (np.ascontiguousarray(a, dtype=float) for a in (state.p, state.phi))
+        _transport.factor(self.problem, work, p, phi, float(state.wall), p, charge, 1.0)
+        out = work.column[:, :-1].T / self.volume
+        for host, held in zip(self.problem.host, self.held(state), strict=True):
+            out[host] -= held
+        return out
 
-    def _assemble(self, state: IonState, old: Array, tau: float) -> tuple[Array, Array]:
-        """Residual, shape (2 cells,), and Jacobian in banded storage; rows and columns p0, phi0, p1, phi1, ..."""
-        p, phi, wall = state
-        d, h, n = self.distance, self.volume, self.cells
-        drop = np.diff(phi + self.steric(p))
-        forward, backward = bernoulli(drop), bernoulli(-drop)
-        flux = (p[:-1] * forward - p[1:] * backward) / d
-        slope = (p[:-1] * bernoulli_slope(drop) + p[1:] * bernoulli_slope(-drop)) / d
-        stiffness = self.filling / (1.0 - self.filling * p)  # d(steric)/dp
-        by_left, by_right = forward / d - slope * stiffness[:-1], -backward / d + slope * stiffness[1:]
-
-        residual, storage = np.empty(2 * n), h / (self.D * tau)
-        change = storage * (p - old)
-        change[:-1] += flux
-        change[1:] -= flux
-        residual[0::2] = change
-        displacement = np.diff(phi) / d
-        poisson = h * (p - 1.0) / self.debye**2
-        poisson[:-1] += displacement
-        poisson[1:] -= displacement
-        poisson[0] += (wall - phi[0]) / self.walls[0]
-        poisson[-1] += (0.0 - phi[-1]) / self.walls[1]
-        residual[1::2] = poisson
-
-        band = np.zeros((2 * _BAND + 1, 2 * n))  # band[_BAND + row - column, column]
-        diagonal = storage.copy()
-        diagonal[:-1] += by_left
-        diagonal[1:] -= by_right
-        band[_BAND, 0::2] = diagonal
-        band[_BAND - 2, 2::2] = by_right
-        band[_BAND + 2, 0 : 2 * n - 2 : 2] = -by_left
-        own = np.zeros(n)
-        own[:-1] -= slope
-        own[1:] -= slope
-        band[_BAND - 1, 1::2] = own
-        band[_BAND - 3, 3::2] = slope
-        band[_BAND + 1, 1 : 2 * n - 2 : 2] = slope
-        band[_BAND + 1, 0::2] = h / self.debye**2
-        laplace = np.zeros(n)
-        laplace[:-1] -= 1.0 / d
-        laplace[1:] -= 1.0 / d
-        laplace[0] -= 1.0 / self.walls[0]
-        laplace[-1] -= 1.0 / self.walls[1]
-        band[_BAND, 1::2] = laplace
-        band[_BAND - 2, 3::2] = 1.0 / d
-        band[_BAND + 2, 1 : 2 * n - 2 : 2] = 1.0 / d
-        return residual, band
+    def held(self, state: State) -> Array:
+        """Rate at which the immobile populations grow, shape (traps, cells), 1/s."""
+        q = self.problem
+        return q.capture * state.p[q.host] * (1.0 - q.crowding * state.t) - q.release[:, None] * state.t
 
     # -- solutions -------------------------------------------------------------------------------------------
 
+    def work(self) -> _transport.Work:
+        """Scratch arrays of the compiled solver."""
+        n, species = self.cells, len(self.carriers)
+        block = species + 1
+        return _transport.Work(
+            *(np.zeros(s) for s in ((n, block, block), (n, block, block), (n, block, 2))),
+            *(np.zeros((n, block)) for _ in range(3)),
+            *(np.zeros((species, n)) for _ in range(4)),
+            np.zeros((2, species, 3)),
+        )
+
+    def frames(self, state: State, load: _transport.Load | None = None, source: float = 0.0) -> _march.Frames:
+        """Room for a step of the compiled integrator; `now` is `state` with its rates and currents.
+
+        `source` (kT/q) is the voltage that the source asks for; if the wall has less, the current limit acts.
+        """
+        q, load = self.problem, load or self.no_load()
+        circuit = np.zeros(_march.CIRCUIT + 2 * len(self.carriers))
+        circuit[_march.WALL] = state.wall
+        values = (state.p, state.t, state.phi, self.rate(state), self.held(state), circuit)
+        now, first, second = (_march.Frame(*(np.array(a, dtype=float, order="C") for a in values)) for _ in range(3))
+        fed = _transport.supplied(q, now.phi, float(state.wall))
+        _march.close(q, self.work(), load, now, float(state.wall), fed, 1.0)
+        if abs(state.wall) < abs(source):
+            now.circuit[_march.LIMITED] = np.sign(source)
+        return _march.Frames(now, first, second, now.p.copy(), now.t.copy(), np.zeros(self.cells))
+
+    def no_load(self) -> _transport.Load:
+        """A film that conducts through its species alone."""
+        return _transport.Load(0.0, 1.0, np.zeros(self.cells))
+
     def solve(
         self,
-        guess: IonState,
-        old: Array,
+        guess: State,
+        old: State,
         tau_s: float,
         *,
-        wall: float | None = None,
-        load: tuple[float, float, float, float, float] | None = None,
+        wall: float,
         sweeps: int = 20,
-    ) -> tuple[IonState, Array]:
-        r"""One implicit stage, (p - old)/tau = dp/dt(p), by damped Newton iteration.
+        work: _transport.Work | None = None,
+    ) -> State:
+        """One implicit stage, (p - old)/tau = dp/dt(p), by damped Newton iteration.
 
         Parameters
         ----------
-        guess : IonState
+        guess : State
             Start of the iteration.
-        old : array, shape (cells,), 1
-            Density that the stage starts from.
+        old : State
+            Densities that the stage starts from.
         tau_s : float, s, > 0
             Length of the stage.
         wall : float, kT/q
-            Potential of the left wall; or else
-        load : tuple (C, G0, ideality, wall_old, target)
-            Find the wall potential at which the current
-            :math:`C\,[w - w_\mathrm{old} + \mathbf{d}\cdot(p - p_\mathrm{old})]/\tau + G_0 e^{s/\eta}\,w` is
-            `target`, with d the ions' :attr:`dipole` weights and s the :meth:`contact_step`: displacement, ions and
-            electrons of a current-limited source.
+            Potential of the left wall.
         sweeps : int, >= 1
             Newton updates allowed.
 
         Returns
         -------
-        IonState, array
-            The solution, and the Jacobian of the last sweep in banded storage.
+        State
 
         Raises
         ------
         ConvergenceError
             With the last relative update.
         """
-        n = self.cells
-        start = guess.wall if wall is None else wall
-        p, phi, w = guess.p, guess.phi + (start - guess.wall) * (1.0 - self.centre / self.length), start
-        ceiling = 1.0 / self.filling if self.filling else np.inf
-        size = np.inf
-        for _ in range(sweeps):
-            residual, band = self._assemble(IonState(p, phi, w), old, tau_s)
-            columns = np.zeros((2 * n, 2 if load else 1))
-            columns[:, 0] = -residual
-            if load:
-                columns[1, 1] = -1.0 / self.walls[0]
-            try:
-                # never overwrite: the caller filters its error estimate with this matrix
-                update = solve_banded((_BAND, _BAND), band, columns, check_finite=False)
-            except LinAlgError as error:
-                raise ConvergenceError("The linear system of the ion film is singular", got=str(error)) from error
-            step, dw = update[:, 0], 0.0
-            if load:
-                C, G0, ideality, w_old, target = load
-                G = G0 * np.exp(self.contact_step(p) / ideality)
-                excess = C * (w - w_old + self.dipole @ (p - old)) / tau_s + G * w - target
-                by_p = self.step * (G * w / ideality) + self.dipole * (C / tau_s)
-                dw = -(excess + by_p @ update[0::2, 0]) / (C / tau_s + G + by_p @ update[0::2, 1])
-                step = step + dw * update[:, 1]
-            dp, dphi = step[0::2], step[1::2]
-            if not np.isfinite(step).all():
-                raise ConvergenceError("Newton iteration of the ion film met a number that is not finite", got=size)
-            size = max(float(np.abs(dphi).max()), float((np.abs(dp) / (1.0 + np.abs(p))).max()), abs(dw))
-            damping = min(1.0, _DAMPING / max(float(np.abs(dphi).max()), abs(dw), 1e-300))
-            if ceiling < np.inf and (p + damping * dp >= ceiling).any():
-                rising = dp > 0
-                damping = min(damping, float((0.9 * (ceiling - p[rising]) / dp[rising]).min()))
-            p, phi, w = p + damping * dp, phi + damping * dphi, w + damping * dw
-            if damping == 1.0 and size < _CONVERGED:
-                return IonState(p, phi, w), band
-        raise ConvergenceError(
-            f"Newton iteration of the ion film did not converge in {sweeps} sweeps",
-            got=f"a last update of {size:.3g}",
-            allowed=f"< {_CONVERGED:g}",
+        p, t, phi = (np.array(a, dtype=float) for a in guess[:3])
+        status, w, size = _transport.stage(
+            self.problem,
+            work or self.work(),
+            p,
+            t,
+            phi,
+            float(guess.wall),
+            np.ascontiguousarray(old.p, dtype=float),
+            np.ascontiguousarray(old.t, dtype=float),
+            0.0,
+            0.0,
+            np.zeros(self.cells),
+            float(tau_s),
+            self.no_load(),
+            float(wall),
+            False,
+            int(sweeps),
+            CONVERGED,
         )
+        if status != _transport.SOLVED:
+            raise ConvergenceError(
+                f"Newton iteration of a stage of {tau_s:g} s {failure(status)}",
+                got=f"a last update of {size:.3g}",
+                allowed=f"< {CONVERGED:g} within {sweeps} sweeps",
+            )
+        return State(p, t, phi, w)
 
-    def filtered(self, band: Array, values: Array, tau_s: float) -> Array:
-        """(1 - tau dF/dp)^-1 applied to a density: damps what the stiff part of the equations would damp."""
-        column = np.zeros(2 * self.cells)
-        column[0::2] = self.volume / (self.D * tau_s) * values
-        return solve_banded((_BAND, _BAND), band, column, check_finite=False)[0::2]
 
-    def fipy_solve(self, guess: IonState, old: Array, tau_s: float, *, wall: float, sweeps: int = 60) -> IonState:
-        """The stage of :meth:`solve` at a given wall potential, in FiPy terms: the reference form.
+def _wide(value: ArrayLike, shape: tuple[int, int]) -> Array:
+    array = np.asarray(value, dtype=float)
+    if array.ndim == 1:
+        array = array[:, None]
+    if not shape[0]:
+        return np.zeros(shape)
+    return np.array(np.broadcast_to(array, shape))
 
-        Notes
-        -----
-        Newton in the potential through the analytic derivative of the exponential flux; the steric part is lagged.
-        FiPy sets the exponential weight to 1/2 below a Peclet number of 1e-3, which moves such a flux by less
-        than 1e-7 of its diffusive part.
 
-        Raises
-        ------
-        ConvergenceError
-            If the sweeps do not converge, or FiPy's solver warns.
-        """
-        from fipy import (
-            CellVariable,
-            DiffusionTerm,
-            ExponentialConvectionTerm,
-            FaceVariable,
-            ImplicitSourceTerm,
-            TransientTerm,
-        )
-        from fipy.solvers.solver import SolverConvergenceWarning
+def reason(log: Array) -> str:
+    """Why the compiled integrator rejected its last trial, from its log."""
+    status, number = int(log[_march.REASON]), log[_march.RESIDUAL]
+    if status == _march.TIME_ERROR:
+        return f"a time error of {number:.3g} tolerances"
+    if status == _march.SWITCH:
+        return "a current limit that sets in or ends"
+    return f"a Newton iteration that {failure(status)}, with a last update of {number:.3g}"
 
-        mesh = self.mesh
-        p = CellVariable(mesh=mesh, name="p", value=old, hasOld=True)
-        phi = CellVariable(
-            mesh=mesh, name="phi", value=guess.phi + (wall - guess.wall) * (1 - self.centre / self.length)
-        )
-        p.updateOld()
-        p.setValue(guess.p)
-        phi.constrain(wall, mesh.facesLeft)
-        phi.constrain(0.0, mesh.facesRight)
-        inner = np.array(mesh.interiorFaces.value)
-        drift = FaceVariable(mesh=mesh, rank=1, value=0.0)
-        slope = FaceVariable(mesh=mesh, value=0.0)
-        gradient = FaceVariable(mesh=mesh, rank=1, value=0.0)
-        ions = TransientTerm(coeff=1.0 / self.D, var=p) == (
-            DiffusionTerm(coeff=1.0, var=p)
-            + ExponentialConvectionTerm(coeff=drift, var=p)
-            + DiffusionTerm(coeff=slope, var=phi)
-            - gradient.divergence
-        )
-        poisson = (
-            DiffusionTerm(coeff=1.0, var=phi)
-            + ImplicitSourceTerm(coeff=1.0 / self.debye**2, var=p)
-            - CellVariable(mesh=mesh, value=1.0 / self.debye**2)
-            == 0.0
-        )
-        system, solver, size = ions & poisson, direct(), np.inf
-        for _ in range(sweeps):
-            density, potential = np.array(p.value), np.array(phi.value)
-            drop = np.diff(potential + self.steric(density))
-            newton = -(density[:-1] * bernoulli_slope(drop) + density[1:] * bernoulli_slope(-drop))
-            faces = np.zeros((3, inner.size))
-            faces[:, inner] = drop / self.distance, newton, newton * np.diff(potential) / self.distance
-            drift.setValue(faces[None, 0])
-            slope.setValue(faces[1])
-            gradient.setValue(faces[None, 2])
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", SolverConvergenceWarning)
-                try:
-                    system.sweep(dt=tau_s, solver=solver)
-                except SolverConvergenceWarning as warning:
-                    raise ConvergenceError("FiPy's solver did not converge", got=str(warning)) from warning
-            change = np.abs(phi.value - potential).max()
-            size = max(float(change), float((np.abs(p.value - density) / (1 + np.abs(density))).max()))
-            if change > _DAMPING:
-                phi.setValue(potential + (phi.value - potential) * _DAMPING / change)
-                p.setValue(density + (p.value - density) * _DAMPING / change)
-            elif size < 1e-11:
-                return IonState(np.array(p.value), np.array(phi.value), wall)
-        raise ConvergenceError(
-            f"The FiPy form of the ion film did not converge in {sweeps} sweeps",
-            got=f"a last update of {size:.3g}",
-            allowed="< 1e-11",
-        )
+
+def failure(status: int) -> str:
+    """What a status of the compiled solver means."""
+    return {
+        _transport.TOO_MANY_SWEEPS: "did not converge",
+        _transport.NOT_FINITE: "met a number that is not finite",
+        _transport.SINGULAR: "met a singular matrix",
+    }[int(status)]

@@ -6,9 +6,8 @@ electrodes let no ion through. What they do to the electrons is an injection law
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,37 +18,18 @@ from ..physics.constants import BOLTZMANN_EV_K, VACUUM_PERMITTIVITY_F_M
 from ..physics.device import Device
 from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.waveform import Waveform
-from .equations import IonEquations, IonState, graded_mesh
+from . import _march, _transport
+from .equations import CONVERGED, Carrier, Equations, graded_mesh, reason
 
 __all__ = ["IonFilm"]
 
 Array = NDArray[np.float64]
 
-# Two-stage, L-stable, second-order diagonally implicit Runge-Kutta method; both stages share one Jacobian shape.
-_GAMMA = 1.0 - np.sqrt(0.5)
-_LOCAL_ERROR = (3.0 * _GAMMA**2 - 2.0 * _GAMMA**3 - 1.0 / 6.0) / _GAMMA  # of the step, over dt times [k0, k1, k2]
-_SAME_INSTANT_S = 1e-12  # report times nearer than this are one instant: rounding of a shifted clock
 _SHORTEST_STEP_S = 1e-14
-_SWITCH_S = 1e-6  # the instant at which the current limit sets in or ends is found this well
-_GROWTH = 2.0
 _STEP_BUDGET = 50_000  # trials between two report times, beside ten for each longest step: ends a crawl
+_TRAPS = 13  # populations of the slow ions, their release rates evenly spaced in the logarithm
+_CARD_K = 300.0  # temperature of the conductivities on the cards
 _LARGEST_HOP_BIAS = 1.0  # q E a / 2 kT up to which drift linear in the field is within 18 % of the hop's sinh
-
-
-class _Stage(NamedTuple):
-    """An implicit stage: state, its time derivative, currents through the device, and what limits it."""
-
-    state: IonState
-    rate: Array
-    displacement_A: float
-    ionic_A: float
-    electronic_A: float
-    limited: int
-    band: Array
-
-    @property
-    def current_A(self) -> float:
-        return self.displacement_A + self.ionic_A + self.electronic_A
 
 
 @dataclass(frozen=True)
@@ -62,7 +42,7 @@ class IonFilm:
     .. math::
 
        I_\mathrm{el} = \frac{A\,\sigma_0}{L}\,\exp\left(\frac{q\,\psi}{\eta\,k_B T}\right) V, \qquad
-       \psi = \lambda E_\mathrm{ion} = \frac{\lambda\,q}{\epsilon L}\int_0^L (P - N_0)
+       \psi = \lambda E_\mathrm{ion} = \frac{\lambda\,q}{\epsilon L}\int_0^L (P + \textstyle\sum T_k - N_0)
        \left(\frac{L}{2} - x\right)\mathrm{d}x
 
     where x runs from the active electrode, :math:`\lambda` is the Debye length of the ions and
@@ -74,14 +54,30 @@ class IonFilm:
     current adds the displacement current :math:`C\,\mathrm{d}V/\mathrm{d}t`, :math:`C = \epsilon A / L`, and the
     ionic current :math:`\frac{A}{L}\int J_P\,\mathrm{d}x`, which is exact (Ramo-Shockley).
 
+    If the card has the four ``trap_`` numbers, ions also stop and go on (hindered back-diffusion at spacer cations and
+    grain boundaries): 13 populations :math:`T_k` that do not move but keep their charge,
+
+    .. math::
+
+       \frac{\partial T_k}{\partial t} = c_k\,P\left(1 - \frac{T_k}{M_k}\right) - r_k\,T_k, \qquad
+       c_k = R\,\frac{r_k^{\,p}}{\sum_j r_j^{\,p - 1}}
+
+    with :math:`r_k` evenly spaced in the logarithm from ``trap_slowest_rate_Hz`` to ``trap_fastest_rate_Hz``,
+    p = ``trap_exponent`` and R = ``trap_capture_ratio``, the ratio of held to mobile ions at rest, from where the film
+    starts; ``ion_density_1_m3`` is that of the mobile ones. ``trap_density_1_m3`` (optional; else :math:`M_k` is
+    infinite) is shared out as :math:`c_k/r_k` is.
+
     Parameters
     ----------
     device : Device
         Needs ``hop_barrier_eV``, ``attempt_frequency_Hz``, ``lattice_constant_m``, ``mobility_prefactor``,
         ``ion_density_1_m3``, ``site_density_1_m3``, ``relative_permittivity``, ``electronic_conductivity_S_m``
-        and ``ideality_factor``.
+        and ``ideality_factor``. Optional: ``trap_slowest_rate_Hz``, ``trap_fastest_rate_Hz``, ``trap_capture_ratio``
+        and ``trap_exponent`` together, ``trap_density_1_m3``, ``conduction_barrier_eV``.
     temperature_K : float, K, > 0
-        Film temperature; it enters D and kT/q. The conductivity is that of the card.
+        Film temperature; it enters D and kT/q, and the conductivity as
+        :math:`\sigma_0 = \sigma_0(300\,K) \exp[-(E/k_B)(1/T - 1/300\,K)]` with E = ``conduction_barrier_eV``
+        (absent: the conductivity is that of the card). Release and capture rates are those of the card.
     cells : int, even, >= 10
         Mesh cells.
     wall_m : float, m, > 0
@@ -107,7 +103,8 @@ class IonFilm:
     The experiment starts from evenly spread ions: no built-in potential between the contacts. Drift is linear in
     the field, so the mean field must stay below 2 kT/(q a). That ions gate the injection barrier is the picture of
     [1]_ and [3]_. The law is ohmic at frozen ions, so the chord conductance is also defined at zero voltage.
-    Plain Poisson-Nernst-Planck relaxes with one RC time and does not give the power-law retention of [1]_.
+    Plain Poisson-Nernst-Planck relaxes with one RC time and does not give the power-law retention of [1]_; a spread of
+    release rates does, by as many fitted numbers as it explains.
 
     On the default mesh and tolerance the conductance is within 0.2 % of a refined solution over a train of 1 V
     pulses. At rest under 1 V the squared field at the accumulating wall is 4.5 % off (1 mV of potential), with
@@ -200,19 +197,70 @@ class IonFilm:
         permittivity = self.device.value("relative_permittivity") * VACUUM_PERMITTIVITY_F_M
         return permittivity * self.device.area_m2 / self.device.film.thickness_m
 
-    def equations(self) -> IonEquations:
+    def slow_rates_Hz(self) -> tuple[Array, Array]:
+        """Release and capture rates of the slow populations, Hz, each of shape (13,); empty if the card has none."""
+        if not any(name.startswith("trap_") for name in self.device.parameters):
+            return np.empty(0), np.empty(0)
+        value = self.device.value
+        slowest, fastest = value("trap_slowest_rate_Hz"), value("trap_fastest_rate_Hz")
+        if not slowest < fastest:
+            raise InputError(
+                "trap_slowest_rate_Hz must be below trap_fastest_rate_Hz",
+                got=f"{slowest:g} Hz and {fastest:g} Hz",
+                action=f"Change the card {self.device.name}",
+            )
+        release = np.geomspace(slowest, fastest, _TRAPS)
+        capture = release ** value("trap_exponent")
+        return release, value("trap_capture_ratio") * capture / float(np.sum(capture / release))
+
+    def equations(self) -> Equations:
         """The discrete equations of this film on their FiPy mesh."""
-        return IonEquations(
-            graded_mesh(self.device.film.thickness_m, self.cells, self.wall_m),
-            debye_length_m=self.debye_length_m,
+        release, capture = self.slow_rates_Hz()
+        crowding = np.zeros(release.size)
+        if release.size and "trap_density_1_m3" in self.device.parameters:
+            share = capture / release / self.device.value("trap_capture_ratio")
+            crowding = self.device.value("ion_density_1_m3") / (self.device.value("trap_density_1_m3") * share)
+        ions = Carrier(
+            charge=1.0,
             diffusivity_m2_s=self.diffusivity_m2_s,
             filling=self.filling,
+            release_Hz=release,
+            capture_Hz=capture,
+            crowding=crowding[:, None],
         )
+        slow = float(np.sum(capture / (release + capture * crowding)))
+        mesh = graded_mesh(self.device.film.thickness_m, self.cells, self.wall_m)
+        return Equations(mesh, [ions], screening_1_m2=self.debye_length_m**-2, fixed=-1.0 - slow)
 
     def _contacts(self) -> tuple[float, float, float]:
         """Conductance with ions at rest (S), ideality, and geometric capacitance (F)."""
-        rest = self.device.value("electronic_conductivity_S_m") * self.device.area_m2 / self.device.film.thickness_m
+        conductivity = self.device.value("electronic_conductivity_S_m")
+        if "conduction_barrier_eV" in self.device.parameters:
+            barrier = self.device.value("conduction_barrier_eV")
+            conductivity *= float(np.exp(-barrier / BOLTZMANN_EV_K * (1.0 / self.temperature_K - 1.0 / _CARD_K)))
+        rest = conductivity * self.device.area_m2 / self.device.film.thickness_m
         return rest, self.device.value("ideality_factor"), self.capacitance_F
+
+    def load(self, equations: Equations) -> _transport.Load:
+        """Electrons beside the ions, as the compiled solver takes them."""
+        rest, ideality, capacitance = self._contacts()
+        return _transport.Load(rest / capacitance, ideality, -equations.dipole * self.debye_length_m / equations.length)
+
+    def control(self) -> _march.Control:
+        """How the compiled solver chooses its steps."""
+        widest = max(self.debye_length_m, self.wall_m)
+        return _march.Control(
+            tolerance=float(self.tolerance),
+            longest_s=float(self.longest_step_s),
+            # a wall cell fills, or the layer next to it responds: whichever is the faster of the ions' times
+            first_s=float(0.02 * min(widest**2 / self.diffusivity_m2_s, self.longest_step_s)),
+            shortest_s=_SHORTEST_STEP_S,
+            sweeps=int(self.sweeps),
+            converged=CONVERGED,
+            budget=float(_STEP_BUDGET),
+            single=False,
+            adaptive=True,
+        )
 
     # -- the verb --------------------------------------------------------------------------------------------
 
@@ -257,27 +305,23 @@ class IonFilm:
                 action="Lower the voltage",
             )
         equations = self.equations()
-        run = _Run(self, equations, waveform)
-        times = waveform.times_s
-        rows = [run.row()]
-        profiles = [(run.stage.state.p, run.stage.state.phi)]
-        for start, stop in itertools.pairwise(times):
-            if stop - start > _SAME_INSTANT_S:
-                run.advance(start, stop)
-            rows.append(run.row())
-            if self.profiles:
-                profiles.append((run.stage.state.p, run.stage.state.phi))
-        table = np.array(rows).T
+        rows, log, profiles = self._play(waveform, equations)
+        G0, ideality, C = self._contacts()
+        unit = C * Vt
+        step = rows[:, _march.CONTACT]
+        electronic, displacement = rows[:, _march.ELECTRONS] * unit, rows[:, _march.DISPLACEMENT] * unit
+        ionic, content = rows[:, _march.CIRCUIT] * unit, rows[:, _march.CIRCUIT + 1]
+        conductance = G0 * np.exp(step / ideality)
         extra: dict[str, tuple[Any, Any, str, str]] = {
-            "electronic_current": ("time", table[3], "A", "current of the electrons"),
-            "ionic_current": ("time", table[4], "A", "current of the displaced ions"),
-            "displacement_current": ("time", table[5], "A", "charging current of the geometric capacitance"),
-            "contact_potential": ("time", table[6], "V", "ions' contact field times their Debye length"),
-            "ion_excess": ("time", table[7], "1", "relative change of the number of ions"),
+            "electronic_current": ("time", electronic, "A", "current of the electrons"),
+            "ionic_current": ("time", ionic, "A", "current of the displaced ions"),
+            "displacement_current": ("time", displacement, "A", "charging current of the geometric capacitance"),
+            "contact_potential": ("time", step * Vt, "V", "ions' contact field times their Debye length"),
+            "ion_excess": ("time", content / content[0] - 1.0, "1", "relative change of the number of ions"),
         }
         if self.profiles:
-            p, phi = (np.array(column) for column in zip(*profiles, strict=True))
-            density = p * self.device.value("ion_density_1_m3")
+            p, phi = profiles
+            density = p[:, 0] * self.device.value("ion_density_1_m3")
             extra |= {
                 "position": ("position", equations.centre, "m", "distance from the active electrode"),
                 "density": (("time", "position"), density, "1/m3", "density of mobile vacancies"),
@@ -286,9 +330,9 @@ class IonFilm:
         return trace.make(
             waveform,
             model="fem.IonFilm",
-            device_voltage_V=table[0],
-            current_A=table[1],
-            conductance_S=table[2],
+            device_voltage_V=rows[:, _march.WALL] * Vt,
+            current_A=electronic + ionic + displacement,
+            conductance_S=conductance,
             parameters={
                 "device": self.device.to_dict(),
                 "temperature_K": self.temperature_K,
@@ -301,145 +345,41 @@ class IonFilm:
             },
             sources=(*self.device.sources, "ScharfetterGummel1969", "Guyer2009"),
             extra=extra,
-            attrs={"steps": run.steps, "rejected_steps": run.rejected},
+            attrs={"steps": int(log[_march.STEPS]), "rejected_steps": int(log[_march.REJECTED])},
         )
 
-
-class _Run:
-    """One pass through a waveform: where the film is now, and how far the next step may reach."""
-
-    def __init__(self, film: IonFilm, equations: IonEquations, waveform: Waveform):
-        self.film, self.equations, self.waveform = film, equations, waveform
-        self.Vt = film.thermal_voltage_V
-        self.G0, self.ideality, self.C = film._contacts()
-        self.corners = set(waveform.time_s.tolist())
-        # a wall cell fills, or the layer next to it responds: whichever is the faster of the ions' times
-        widest = max(film.debye_length_m, film.wall_m)
-        self.first_step = 0.02 * min(widest**2 / film.diffusivity_m2_s, film.longest_step_s)
-        self.dt = self.first_step
-        self.steps = self.rejected = 0
-        source = float(waveform.voltage_V[0])
-        voltage = formulas.compliance_voltage(source, self.G0, float(waveform.compliance_A[0]))
-        state = equations.rest(voltage / self.Vt)
-        self.stage = _Stage(
-            state,
-            equations.rate(state.p, state.phi),
-            0.0,
-            self._ionic(equations.rate(state.p, state.phi)),
-            self.G0 * voltage,
-            int(np.sign(source)) if abs(voltage) < abs(source) else 0,
-            np.empty(0),
+    def _play(self, waveform: Waveform, equations: Equations) -> tuple[Array, Array, tuple[Array, Array]]:
+        """Rows of the circuit at the report times, the log, and the profiles if they are asked for."""
+        Vt, (G0, _, C) = self.thermal_voltage_V, self._contacts()
+        times = np.ascontiguousarray(waveform.times_s, dtype=float)
+        sources = np.asarray(waveform.voltage_at(times), dtype=float)
+        limits = np.asarray(waveform.compliance_at(times), dtype=float)
+        voltage = formulas.compliance_voltage(float(sources[0]), G0, float(waveform.compliance_A[0]))
+        load, control = self.load(equations), self.control()
+        frames = equations.frames(equations.rest(wall=voltage / Vt), load, float(sources[0]) / Vt)
+        rows = np.zeros((times.size, frames.now.circuit.size))
+        kept = times.size if self.profiles else 0
+        profiles = np.zeros((kept, 1, equations.cells)), np.zeros((kept, equations.cells))
+        log = np.zeros(_march.LOG)
+        status = _march.play(
+            equations.problem,
+            equations.work(),
+            load,
+            frames,
+            times,
+            np.isin(times, waveform.time_s),
+            sources / Vt,
+            limits / (C * Vt),
+            control,
+            log,
+            rows,
+            *profiles,
         )
-
-    def _ionic(self, rate: Array) -> float:
-        return self.C * self.Vt * float(self.equations.dipole @ rate)
-
-    def row(self) -> tuple[float, ...]:
-        """Device voltage, current, conductance, its three parts, contact potential, ion balance."""
-        stage, equations = self.stage, self.equations
-        step = equations.contact_step(stage.state.p)
-        return (
-            stage.state.wall * self.Vt,
-            stage.current_A,
-            self.G0 * float(np.exp(step / self.ideality)),
-            stage.electronic_A,
-            stage.ionic_A,
-            stage.displacement_A,
-            step * self.Vt,
-            float(equations.volume @ (stage.state.p - 1.0)) / equations.length,
-        )
-
-    def advance(self, start: float, stop: float) -> None:
-        """March from one report time to the next by steps of controlled error."""
-        limit = float(self.waveform.compliance_at(stop))
-        v0, v1 = (float(v) for v in self.waveform.voltage_at([start, stop]))
-        if start in self.corners:
-            self.dt = min(self.dt, self.first_step)
-        time, trials = start, 0
-        residual: object = None
-        budget = _STEP_BUDGET + 10.0 * (stop - start) / self.film.longest_step_s
-        while stop - time > _SAME_INSTANT_S:
-            left, trials = stop - time, trials + 1
-            # two equal steps rather than a whole one and a sliver
-            dt = left if self.dt >= left else min(self.dt, 0.5 * left)
-            slope = (v1 - v0) / (stop - start)
-            sources = tuple(v0 + slope * (time - start + c * dt) for c in (_GAMMA, 1.0))
-            try:
-                stage, error, switched = self._step(dt, sources, limit)
-            except ConvergenceError as failure:
-                accepted, residual, factor = False, failure.got, 0.25
-            else:
-                accepted = error <= 1.0
-                residual = f"a time error of {error:.3g} tolerances"
-                factor = min(_GROWTH, max(0.2, 0.9 * max(error, 1e-12) ** (-1 / 3)))
-                if switched and dt > _SWITCH_S:
-                    accepted, residual = False, "a current limit that sets in or ends"
-                    factor = max(0.25, _SWITCH_S / dt)
-            if accepted:
-                self.stage, self.steps, time = stage, self.steps + 1, time + dt
-                # a step cut short by a report time says nothing about how far the next may reach
-                wanted = max(self.dt, dt * factor) if dt < self.dt else dt * factor
-                self.dt = min(self.film.longest_step_s, wanted)
-            else:
-                self.rejected += 1
-                self.dt = dt * factor
-            if self.dt < _SHORTEST_STEP_S or trials > budget:
-                raise ConvergenceError(
-                    f"The ion film could not be advanced beyond t = {time:.9g} s",
-                    got=residual,
-                    allowed=f"a time step of at least {_SHORTEST_STEP_S:g} s, {budget:.0f} trials",
-                    action="Raise sweeps, tolerance or cells, or smooth the waveform",
-                )
-
-    def _step(self, dt: float, sources: tuple[float, ...], limit: float) -> tuple[_Stage, float, bool]:
-        """One step; its error in tolerances, and whether the current limit set in or ended within it."""
-        now, equations, tau = self.stage, self.equations, _GAMMA * dt
-        first = self._implicit(now.state, now.state.p, now.state.wall, tau, sources[0], limit, now.limited)
-        ahead = (1.0 - _GAMMA) / _GAMMA
-        old = now.state.p + ahead * (first.state.p - now.state.p)
-        wall = now.state.wall + ahead * (first.state.wall - now.state.wall)
-        second = self._implicit(first.state, old, wall, tau, sources[1], limit, first.limited)
-        bend = (second.rate - first.rate) / (1.0 - _GAMMA) - (first.rate - now.rate) / _GAMMA
-        defect = equations.filtered(second.band, _LOCAL_ERROR * dt * bend, tau)
-        step = equations.contact_step(second.state.p)
-        error = max(
-            float((np.abs(defect) / (1.0 + np.abs(second.state.p))).max()),
-            abs(float(equations.step @ defect)) / (1.0 + abs(step)),
-        )
-        switched = len({now.limited, first.limited, second.limited}) > 1
-        return second, error / self.film.tolerance, switched
-
-    def _implicit(
-        self, guess: IonState, old: Array, wall: float, tau: float, source: float, limit: float, limited: int
-    ) -> _Stage:
-        """Solve a stage with the source at its voltage, or at its current limit if it would exceed that."""
-        target = source / self.Vt
-        if limited and np.isfinite(limit):
-            stage = self._limited(guess, old, wall, tau, limited * limit)
-            if limited * stage.state.wall < limited * target:
-                return stage._replace(limited=limited)
-        state, band = self.equations.solve(guess, old, tau, wall=target, sweeps=self.film.sweeps)
-        stage = self._close(state, wall, tau, band)
-        if abs(stage.current_A) <= limit * (1.0 + 1e-9):
-            return stage
-        sign = int(np.sign(stage.current_A))
-        return self._limited(guess, old, wall, tau, sign * limit)._replace(limited=sign)
-
-    def _limited(self, guess: IonState, old: Array, wall: float, tau: float, current_A: float) -> _Stage:
-        scale = self.C * self.Vt
-        load = (1.0, self.G0 / self.C, self.ideality, wall, current_A / scale)
-        state, band = self.equations.solve(guess, old, tau, load=load, sweeps=self.film.sweeps)
-        return self._close(state, wall, tau, band)
-
-    def _close(self, state: IonState, wall: float, tau: float, band: Array) -> _Stage:
-        rate = self.equations.rate(state.p, state.phi)
-        G = self.G0 * float(np.exp(self.equations.contact_step(state.p) / self.ideality))
-        return _Stage(
-            state,
-            rate,
-            self.C * self.Vt * (state.wall - wall) / tau,
-            self._ionic(rate),
-            G * state.wall * self.Vt,
-            0,
-            band,
-        )
+        if status != _march.DONE:
+            raise ConvergenceError(
+                f"The ion film could not be advanced beyond t = {log[_march.TIME]:.9g} s",
+                got=reason(log),
+                allowed=f"a time step of at least {_SHORTEST_STEP_S:g} s, {_STEP_BUDGET} trials between report times",
+                action="Raise sweeps, tolerance or cells, or smooth the waveform",
+            )
+        return rows, log, profiles

@@ -128,6 +128,17 @@ PARAMETERS: dict[str, tuple[float, float, str]] = {
     "injection_barrier_eV": (0.0, 3.0, "electronic injection barrier at the contact"),
     "electronic_conductivity_S_m": (1e-15, 1e6, "conductivity of the film with its ions at rest"),
     "ideality_factor": (0.5, 100.0, "kT/q multiples of ion-induced potential that change the current e-fold"),
+    "conduction_barrier_eV": (
+        0.0,
+        2.0,
+        "Arrhenius energy of the electronic conductivity, which the card gives at 300 K",
+    ),
+    # ions that stop and go on (ion film)
+    "trap_slowest_rate_Hz": (1e-8, 1e8, "slowest release rate of the ions held at spacers and grain boundaries"),
+    "trap_fastest_rate_Hz": (1e-8, 1e8, "fastest release rate"),
+    "trap_capture_ratio": (0.0, 1e6, "held over mobile ions at rest"),
+    "trap_exponent": (-10.0, 10.0, "power of the release rate that the capture rate goes with"),
+    "trap_density_1_m3": (1e18, 1e29, "places that hold ions; without it there is always room"),
     # filament continuum
     "metal_conductivity_S_m": (1.0, 1e8, "conductivity of the filament metal"),
     "metal_density_1_m3": (1e24, 1e30, "density of Ag at which the filament is metallic"),

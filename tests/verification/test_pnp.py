@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from halidrift.fem import IonFilm
-from halidrift.fem.equations import IonEquations, bernoulli, bernoulli_slope, graded_mesh
-from halidrift.fem.film import _Run
+from halidrift.fem import IonFilm, _march
+from halidrift.fem.equations import Carrier, Equations, graded_mesh
+from halidrift.fem.reference import bernoulli, bernoulli_slope, fipy_stage
 from halidrift.physics.device import Device
 from halidrift.physics.waveform import Waveform
 
@@ -24,21 +24,21 @@ D = 1e-14
 
 def equations(cells=100, wall=0.4e-9, debye=LAMBDA, filling=0.0):
     mesh = graded_mesh(LENGTH, cells, wall)
-    return IonEquations(mesh, debye_length_m=debye, diffusivity_m2_s=D, filling=filling)
+    return Equations(mesh, [Carrier(1.0, D, filling=filling)], screening_1_m2=debye**-2, fixed=-1.0)
 
 
 def equilibrium(system, wall):
     """A few stages far longer than any ionic time."""
-    state = system.rest(wall)
+    state = system.rest(wall=wall)
     for tau in (1e-3, 1e-1, 1e1, 1e4, 1e8):
-        state, _ = system.solve(state, state.p, tau, wall=wall)
+        state = system.solve(state, state, tau, wall=wall)
     return state
 
 
 def wall_fields(system, state):
     """Scaled fields at the two walls by Gauss' law from the field-free middle: kT/q over the Debye length."""
     half = system.cells // 2
-    charge = system.volume * (state.p - 1.0) / system.debye
+    charge = system.volume * (state.p[0] - 1.0) / LAMBDA
     return charge[:half].sum(), -charge[half:].sum()
 
 
@@ -95,7 +95,7 @@ def test_equilibrium_has_a_flat_electrochemical_potential(filling):
     """ln p + Phi is constant to 1e-8 where exponential fluxes are exact, and no site is overfilled."""
     system = equations(filling=filling)
     state = equilibrium(system, -40.0)
-    level = np.log(state.p) + state.phi + system.steric(state.p)
+    level = np.log(state.p[0]) + state.phi - np.log1p(-filling * state.p[0])
     assert np.ptp(level) < 1e-8
     assert state.p.max() * filling < 1.0
     assert state.p.max() > 10.0
@@ -119,23 +119,23 @@ def test_charging_time_of_a_small_step(debye):
     """The decay of the ionic current after a 1e-3 kT/q step follows the exact slowest mode within 0.2 %."""
     system = equations(cells=200, wall=0.4e-9, debye=debye)
     tau = charging_time(LENGTH, debye)
-    state, step, gamma = system.rest(), tau / 200, 1 - np.sqrt(0.5)
+    state, step, gamma, work = system.rest(), tau / 200, 1 - np.sqrt(0.5), system.work()
     slope = []
     for i in range(800):  # the integrator of the film at a fixed step
-        first, _ = system.solve(state, state.p, gamma * step, wall=1e-3)
-        old = state.p + (1 - gamma) / gamma * (first.p - state.p)
-        state, _ = system.solve(first, old, gamma * step, wall=1e-3)
+        first = system.solve(state, state, gamma * step, wall=1e-3, work=work)
+        old = first._replace(p=state.p + (1 - gamma) / gamma * (first.p - state.p))
+        state = system.solve(first, old, gamma * step, wall=1e-3, work=work)
         if i in (399, 799):
-            slope.append(system.dipole @ system.rate(state.p, state.phi))
+            slope.append(system.dipole @ system.rate(state)[0])
     assert 400 * step / np.log(slope[0] / slope[1]) == pytest.approx(tau, rel=0.002)
 
 
 def test_gauss_law_makes_the_ionic_current_exact():
     """The field at the blocking wall is that of the voltage plus the ions' dipole, to 1e-10: the Ramo-Shockley sum."""
     system = equations()
-    state, _ = system.solve(system.rest(), np.ones(system.cells), 2e-3, wall=-30.0)
-    field = (state.wall - state.phi[0]) / system.walls[0] * system.length
-    assert field == pytest.approx(state.wall + system.dipole @ (state.p - 1.0), rel=1e-10)
+    state = system.solve(system.rest(), system.rest(), 2e-3, wall=-30.0)
+    field = (state.wall - state.phi[0]) / system.distance[0] * system.length
+    assert field == pytest.approx(state.wall + system.dipole @ system.charge(state), rel=1e-10)
 
 
 def test_ions_are_conserved():
@@ -146,16 +146,43 @@ def test_ions_are_conserved():
 
 
 @pytest.mark.parametrize("filling", [0.0, 0.02])
-def test_the_banded_form_equals_the_fipy_form(filling):
+def test_the_compiled_form_equals_the_fipy_form(filling):
     """A stage of both forms from evenly spread ions under a voltage, and the next: 1e-9 relative."""
     system = equations(cells=60, wall=1e-9, filling=filling)
-    banded = reference = system.rest()
+    compiled = reference = system.rest()
     for tau, wall in ((1e-4, -20.0), (1e-2, -38.0)):
-        banded, _ = system.solve(banded, banded.p, tau, wall=wall)
-        reference = system.fipy_solve(reference, reference.p, tau, wall=wall)
-        np.testing.assert_allclose(banded.p, reference.p, rtol=1e-9)
-        np.testing.assert_allclose(banded.phi, reference.phi, rtol=1e-9, atol=1e-9)
-    assert banded.p.max() > 3.0  # far from rest: the comparison has something to compare
+        compiled = system.solve(compiled, compiled, tau, wall=wall)
+        reference = fipy_stage(system, reference, reference, tau, wall=wall)
+        np.testing.assert_allclose(compiled.p, reference.p, rtol=1e-9)
+        np.testing.assert_allclose(compiled.phi, reference.phi, rtol=1e-9, atol=1e-9)
+    assert compiled.p.max() > 3.0  # far from rest: the comparison has something to compare
+
+
+def fixed_steps(system, times, sources, *, state=None, single=False, load=None):
+    """The circuit after each step of the film's integrator (or backward Euler), without error control."""
+    control = IonFilm(Device.load("kim2019-n3")).control()._replace(single=single, adaptive=False)
+    load = load.load(system) if load else system.no_load()
+    frames, rows = (
+        system.frames(state or system.rest(), load),
+        np.zeros((times.size, _march.CIRCUIT + 2 * len(system.carriers))),
+    )
+    status = _march.play(
+        system.problem,
+        system.work(),
+        load,
+        frames,
+        times,
+        np.zeros(times.size, dtype=bool),
+        sources,
+        np.full(times.size, np.inf),
+        control,
+        np.zeros(_march.LOG),
+        rows,
+        np.zeros((0, len(system.carriers), system.cells)),
+        np.zeros((0, system.cells)),
+    )
+    assert status == _march.DONE
+    return rows
 
 
 def order(values):
@@ -166,17 +193,11 @@ def order(values):
 def test_order_in_time():
     """Fixed steps of the film's integrator on a smooth ramp: order 2, accepted from 1.8 to 2.2."""
     film = IonFilm(Device.load("kim2019-n3"))
-    ramp = Waveform([0.0, 0.2], [0.0, -1.0])
     ends = []
     for steps in (20, 40, 80, 160):
-        run = _Run(film, film.equations(), ramp)
-        dt = 0.2 / steps
-        gamma = 1 - np.sqrt(0.5)
-        for i in range(steps):
-            sources = tuple(-(i + c) * dt / 0.2 for c in (gamma, 1.0))
-            run.stage, _, switched = run._step(dt, sources, np.inf)
-            assert not switched
-        ends.append(run.row()[6])
+        times = np.linspace(0.0, 0.2, steps + 1)
+        rows = fixed_steps(film.equations(), times, -times / 0.2 / film.thermal_voltage_V, load=film)
+        ends.append(rows[-1, _march.CONTACT])
     assert 1.8 < order(ends[1:]) < 2.2
 
 
@@ -187,8 +208,8 @@ def test_order_in_space():
         system = equations(cells=cells, wall=LENGTH, debye=30e-9)
         state = system.rest()
         for _ in range(5):
-            state, _ = system.solve(state, state.p, 0.05, wall=-5.0)
-        ends.append(system.contact_step(state.p))
+            state = system.solve(state, state, 0.05, wall=-5.0)
+        ends.append(system.dipole @ system.charge(state))
     assert 1.8 < order(ends[1:]) < 2.2
 
 
