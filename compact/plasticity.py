@@ -29,6 +29,7 @@ __all__ = [
     "Update",
     "activation_energy",
     "decay",
+    "delivered_energy",
     "event_energy",
     "indices",
     "is_monotone",
@@ -485,6 +486,30 @@ def event_energy(spike_V: float, current_A: ArrayLike, width_s: float) -> Array:
     if not (np.isfinite(spike_V) and np.isfinite(width_s) and width_s > 0 and np.isfinite(current).all()):
         raise InputError("An event needs a finite voltage, current and a width > 0", got=f"{spike_V} V, {width_s} s")
     return np.asarray(np.abs(spike_V * current) * width_s, dtype=float)
+
+
+def delivered_energy(trace: xr.Dataset, until_s: float | None = None) -> float:
+    r"""Energy that reaches the device, :math:`\int I V\,\mathrm{d}t`, J.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run.
+    until_s : float, s, optional
+        End of the integral; the end of the trace, if not given.
+
+    Notes
+    -----
+    A current at a corner belongs to the segment that ends there, and stands for all of that segment: exact for the
+    displacement current of a ramp.
+    """
+    time, _, current, _ = columns(trace)
+    voltage = trace["device_voltage"].values.astype(float)
+    stop = time[-1] if until_s is None else until_s
+    if not time[0] < stop <= time[-1]:
+        raise InputError("until_s lies outside the trace", got=f"{stop} s", allowed=f"{time[0]:g} to {time[-1]:g} s")
+    power = current[1:] * 0.5 * (voltage[1:] + voltage[:-1])
+    return float(np.sum(power * np.clip(np.minimum(time[1:], stop) - time[:-1], 0.0, None)))
 
 
 def activation_energy(temperature_K: ArrayLike, resistance_ohm: ArrayLike) -> ActivationEnergy:

@@ -83,28 +83,28 @@ def draw(job: Campaign) -> dict[str, Any]:
 _CAPTIONS = {
     "single": (
         "postsynaptic current of one spike",
-        "Excitatory postsynaptic current: one spike, each film. The electrons' part: the displaced ions carry more current back than "
-        "the electrons carry at -0.01 V (row X-ION).",
+        "Excitatory postsynaptic current: one spike, each film. The electrons' part: the displaced ions carry more "
+        "current back than the electrons carry at -0.01 V (row X-ION).",
     ),
     "plasticity": (
         "the five plasticity indices against what was varied",
-        "Paired pulses, frequency, amplitude, duration and number (Fig. 3 of the paper), each film. Arrows: the paper's "
-        "trend; it prints no values.",
+        "Paired pulses, frequency, amplitude, duration and number (Fig. 3 of the paper), each film. Arrows: the "
+        "paper's trend; it prints no values.",
     ),
     "forgetting": (
         "decay of the weight after 30 spikes",
-        "Forgetting after 30 spikes, with the power laws of the paper's Table 2 (dotted). The slow population of each card was "
-        "fitted to them: a calibration.",
+        "Forgetting after 30 spikes, with the power laws of the paper's Table 2 (dotted). The slow population of each "
+        "card was fitted to them: a calibration.",
     ),
     "conditions": (
         "power function rate under other conditions",
-        "The same films, nothing refitted: another window of the fit, read voltage, gap, number of spikes or temperature. "
-        "Predictions; the paper prints no number for them.",
+        "The same films, nothing refitted: another window of the fit, read voltage, gap, number of spikes or "
+        "temperature. Predictions; the paper prints no number for them.",
     ),
     "update": (
         "conductance during potentiation and depression",
-        "20 potentiating and 20 depressing spikes: n = 3, for which the paper calls the change almost linear, and every "
-        "film.",
+        "20 potentiating and 20 depressing spikes: n = 3, for which the paper calls the change almost linear, and "
+        "every film.",
     ),
     "energy": (
         "energy of an event against area",
@@ -112,8 +112,8 @@ _CAPTIONS = {
     ),
     "arrhenius": (
         "resistance against temperature",
-        "Resistance while the read voltage holds the ions, and activation energies. That of the electrons was put into the cards; "
-        "what the ions add is found.",
+        "Resistance while the read voltage holds the ions, and activation energies. That of the electrons was put into "
+        "the cards; what the ions add is found.",
     ),
 }
 

@@ -1,8 +1,8 @@
 """What Kim et al. 2019 report, number by number, film by film.
 
 Tolerances, fixed before any run: an "about" is met within a factor of two; m of Table 2 within 10 %, b within 25 %
-(b = t0^m, so an error of 10 % in m moves b by as much); "almost linearly" is R2 >= 0.95 of the straight line, as for the linear
-law of John et al.; "linear in area" is an exponent within 0.1 % of 1.
+(b = t0^m, so an error of 10 % in m moves b by as much); "almost linearly" is R2 >= 0.95 of the straight line, as for
+the linear law of John et al.; "linear in area" is an exponent within 0.1 % of 1.
 """
 
 from __future__ import annotations

@@ -404,18 +404,19 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
     )
     add("K-EN-AREA/areas", ", ".join(f"{a:.0f}" for a in AREAS_UM2) + " um2", kind="published", made_by="job")
     if strong is not None:
-        t, v, i = (strong[k].values for k in ("time", "device_voltage", "current"))
-        end = float(t[np.flatnonzero(np.abs(v) > 0.5)[-1] + 1])
-        during = t <= end
+        wave = traces.waveform_of(strong)
+        spike_end = float(wave.time_s[np.argmax(np.abs(wave.voltage_V))] + synapse.SPIKE_S - 1e-6)
         add(
             "X-IV/n = 1: energy that the source delivers in one -1 V, 20 ms spike",
-            float(np.trapezoid(np.abs(v * i)[during], t[during])),
+            plasticity.delivered_energy(strong, spike_end),
             made_by="IonFilm",
-            note="to the end of the fall; E = P I t is no dissipated energy",
+            note="from the rise to the end of the plateau; E = P I t is no dissipated energy",
         )
-        at = float(traces.waveform_of(strong).reads_s[0])
-        ions = float(np.interp(at, t, strong["ionic_current"].values))
-        electrons = float(np.interp(at, t, strong["electronic_current"].values))
+        at = float(wave.reads_s[0])
+        ions, electrons = (
+            float(np.interp(at, strong["time"].values, strong[k].values))
+            for k in ("ionic_current", "electronic_current")
+        )
         add(
             "X-ION/n = 1: current of the returning ions over that of the electrons, 1 ms after a spike",
             ions / electrons,
@@ -435,14 +436,12 @@ def _update(add: Any, job: Campaign) -> None:
         "nonlinearity of depression": "nonlinearity_down",
         "asymmetry": "asymmetry",
     }
-    note = (
-        ""
-        if law is None
-        else (
-            f"furthest from the straight line: {law.deviation_up:.2f} (up), {law.deviation_down:.2f} (down) of the range; "
-            f"largest over smallest weight {law.range:.3g}"
+    note = ""
+    if law is not None:
+        note = (
+            f"furthest from the straight line: {law.deviation_up:.2f} (up), {law.deviation_down:.2f} (down) of the "
+            f"range; largest over smallest weight {law.range:.3g}"
         )
-    )
     for name, field in fields.items():
         add(
             f"K-LTP-01/n = 3: {name}",
