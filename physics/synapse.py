@@ -81,7 +81,7 @@ def spikes(
     --------
     >>> wave = spikes([-1.0, -1.0], 20e-3, 60e-3, lead_s=0.0)
     >>> [round(1e3 * float(t), 3) for t in wave.reads_s]
-    [21.001, 101.002]
+    [21.001, 101.001]
     """
     volts, widths, gaps = (np.atleast_1d(np.asarray(v, dtype=float)).ravel() for v in (amplitudes_V, widths_s, gaps_s))
     count = max(volts.size, widths.size, gaps.size + 1 if gaps.size > 1 else 1)
