@@ -104,6 +104,8 @@ class Update(NamedTuple):
         Of the straight line fitted to weight against number.
     asymmetry : float, 1
         Largest distance between the potentiation and the mirrored depression, over the range.
+    largest_step : float, 1
+        Largest change that one spike makes, over the range; the turn from potentiation to depression counts.
     range : float, 1
         Largest over smallest weight.
     """
@@ -115,6 +117,7 @@ class Update(NamedTuple):
     r2_up: float
     r2_down: float
     asymmetry: float
+    largest_step: float
     range: float
 
 
@@ -272,9 +275,9 @@ def update_of(potentiation: ArrayLike, depression: ArrayLike) -> Update:
     if not high > low > 0:
         raise InputError("The weight must be positive and change", got=f"{low:g} to {high:g}")
     mirrored = float(np.abs(up - down[::-1]).max() / (high - low))
-    return Update(
-        *(f(v) for f in (_nonlinearity, _deviation, _straightness) for v in (up, down)), mirrored, float(high / low)
-    )
+    step = float(np.abs(np.diff(np.concatenate([up, down]))).max() / (high - low))
+    shapes = (f(v) for f in (_nonlinearity, _deviation, _straightness) for v in (up, down))
+    return Update(*shapes, mirrored, step, float(high / low))
 
 
 def _shares(weights: Array) -> Array:

@@ -132,6 +132,7 @@ def test_the_nonlinearity_of_an_exponential_update_is_found(nu):
     assert law.nonlinearity_down == pytest.approx(-nu, abs=1e-5)
     assert law.asymmetry == pytest.approx(0.0, abs=1e-12)
     assert law.range == pytest.approx(2.0)
+    assert law.largest_step == pytest.approx(np.abs(np.diff(up)).max() / 1e-9)
     assert law.deviation_up == pytest.approx(np.abs(up / 1e-9 - 1.0 - x).max())
 
 
