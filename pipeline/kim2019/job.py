@@ -156,7 +156,9 @@ def plan(s: Settings) -> dict[str, dict[str, Play]]:
         }
         plays["retention"] |= {f"n{n}-{k}": Play(n, synapse.retention(**v), T) for k, v in other.items()}
         plays["retention"] |= {
-            f"n{n}-temperature_{K:g}K": Play(n, synapse.retention(**forget), K) for K in s.temperatures_K if K != T
+            f"n{n}-temperature_{K:g}K": Play(n, synapse.retention(**forget), K)
+            for K in s.temperatures_K[-1:] + (() if s.quick else s.temperatures_K[:-1])
+            if K != T
         }
         single = synapse.single(rest_s=0.1, **common)
         plays["energy"] |= {f"n{n}-area_{a:g}um2": Play(n, single, T, 1e-12 * a) for a in AREAS_UM2}
