@@ -169,9 +169,9 @@ def main() -> None:
         ]
     for common in variants:
         print(common or "as on the cards")
-        n1, _ = fitted("1", **common)
+        n1, n1_off = fitted("1", **common)
         for film in options.films.split(","):
-            made, off = (n1, 0.0) if film == "1" else fitted(film, **common)
+            made, off = (n1, n1_off) if film == "1" else fitted(film, **common)
             found = law(made)
             update = plasticity.update(IonFilm(made).simulate(synapse.update()))
             print(

@@ -276,8 +276,17 @@ def update_of(potentiation: ArrayLike, depression: ArrayLike) -> Update:
         raise InputError("The weight must be positive and change", got=f"{low:g} to {high:g}")
     mirrored = float(np.abs(up - down[::-1]).max() / (high - low))
     step = float(np.abs(np.diff(np.concatenate([up, down]))).max() / (high - low))
-    shapes = (f(v) for f in (_nonlinearity, _deviation, _straightness) for v in (up, down))
-    return Update(*shapes, mirrored, step, float(high / low))
+    return Update(
+        nonlinearity_up=_nonlinearity(up),
+        nonlinearity_down=_nonlinearity(down),
+        deviation_up=_deviation(up),
+        deviation_down=_deviation(down),
+        r2_up=_straightness(up),
+        r2_down=_straightness(down),
+        asymmetry=mirrored,
+        largest_step=step,
+        range=float(high / low),
+    )
 
 
 def _shares(weights: Array) -> Array:

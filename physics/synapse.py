@@ -30,6 +30,10 @@ SPIKE_V, SPIKE_S = -1.0, 20e-3
 """Default spike of Kim et al., V and s (K-PULSE-01)."""
 READ_V = -0.01
 """Read voltage of the plasticity protocols, V (K-PULSE-01); retention is read at -0.1 V (K-RET-PROT)."""
+AMPLITUDES_V: tuple[float, ...] = tuple(round(-0.1 * step, 1) for step in range(1, 19))
+"""K-SVDP-01, V."""
+DURATIONS_S: tuple[float, ...] = tuple(round(20e-3 * step, 3) for step in range(1, 11))
+"""K-SDDP-01, s."""
 LEAD_S = 10e-3
 """Time at the read voltage before the first spike, s."""
 GAP_S = 20e-3
@@ -222,7 +226,7 @@ def frequency(
 
 
 def amplitudes(
-    amplitudes_V: Sequence[float] = tuple(round(-0.1 * k, 1) for k in range(1, 19)),
+    amplitudes_V: Sequence[float] = AMPLITUDES_V,
     *,
     width_s: float = SPIKE_S,
     gap_s: float = GAP_S,
@@ -242,7 +246,7 @@ def amplitudes(
 
 
 def durations(
-    widths_s: Sequence[float] = tuple(round(20e-3 * k, 3) for k in range(1, 11)),
+    widths_s: Sequence[float] = DURATIONS_S,
     *,
     amplitude_V: float = SPIKE_V,
     gap_s: float = GAP_S,

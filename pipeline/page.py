@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from .figures import uri
-from .targets import formatted
+from .targets import KINDS, formatted
 
 __all__ = ["counts", "placed", "render"]
 
@@ -31,11 +31,16 @@ def placed(drawn: Mapping[str, Any], captions: Mapping[str, tuple[str, str]]) ->
     }
 
 
-def counts(results: Mapping[str, Any]) -> dict[str, int]:
-    """How many targets were hit, missed and could be either."""
+def counts(results: Mapping[str, Any]) -> dict[str, Any]:
+    """How many targets were hit, missed and could be either, in all and of each kind of result."""
     verdict = [row["verdict"] for row in results["quantities"]]
     hits, misses = verdict.count("hit"), verdict.count("miss")
-    return {"hits": hits, "misses": misses, "checkable": hits + misses}
+    by_kind = {}
+    for kind in reversed(KINDS):
+        own = [row["verdict"] for row in results["quantities"] if row["kind"] == kind]
+        if own.count("hit") + own.count("miss"):
+            by_kind[kind] = (own.count("hit"), own.count("hit") + own.count("miss"))
+    return {"hits": hits, "misses": misses, "checkable": hits + misses, "by_kind": by_kind}
 
 
 def render(template: str, **values: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,12 +124,13 @@ class Play(NamedTuple):
 
 def plan(s: Settings) -> dict[str, dict[str, Play]]:
     """Every simulation of the job, by stage and by the name of its trace."""
-    T, common = s.temperature_K, {"read_delay_s": s.read_delay_s}
+    T = s.temperature_K
+    common: dict[str, Any] = {"read_delay_s": s.read_delay_s}
     intervals = (20, 60, 180) if s.quick else tuple(range(20, 181, 20))
     rates = (2.8, 10.0, 25.0) if s.quick else (2.8, 5.0, 7.1, 10.0, 12.5, 16.7, 20.0, 25.0)
     counts = (1, 10) if s.quick else (1, 3, 10)
     plays: dict[str, dict[str, Play]] = {name: {} for name in STAGES if name not in ("barriers", "report")}
-    forget = {
+    forget: dict[str, Any] = {
         "count": 30,
         "gap_s": s.gap_s,
         "read_V": s.retention_read_V,
@@ -261,7 +263,7 @@ def kim2019(
 
         for name, plays in plan(s).items():
             inputs = {k: [base[p.film], p.waveform.to_dict(), p.temperature_K, p.area_m2] for k, p in plays.items()}
-            stage(name, {"plays": inputs}, ["physics", "fem"], lambda step, plays=plays: played(plays, step))
+            stage(name, {"plays": inputs}, ["physics", "fem"], partial(played, plays))
     _write(job, films, lambda done, total: stage.tell("report", done, total, ""))
     stage.tell("report", 1, 1, "done")
     return job

@@ -56,7 +56,7 @@ def draw(job: Campaign) -> dict[str, Any]:
     rows = job.results["retention"]
     fits = {r["film"]: (r["b"], r["m"]) for r in rows if r["condition"] == "as published" and r["m"] is not None}
     drawn["forgetting"] = figures.forgetting(
-        {n: tuple(plasticity.decay(trace)) for n, trace in decays.items() if trace is not None}, fits, TABLE_2
+        {n: plasticity.decay(trace) for n, trace in decays.items() if trace is not None}, fits, TABLE_2
     )
     read: dict[str, dict[str, float]] = {}
     for r in rows:
@@ -65,10 +65,12 @@ def draw(job: Campaign) -> dict[str, Any]:
     drawn["conditions"] = figures.conditions(read, TABLE_2)
     updates = {n: kept["update"].get(f"n{n}-update") for n in films}
     drawn["update"] = figures.update({n: plasticity.responses(t) for n, t in updates.items() if t is not None})
-    energies = {n: [kept["energy"].get(f"n{n}-area_{a:g}um2") for a in AREAS_UM2] for n in films}
-    drawn["energy"] = figures.energy(
-        AREAS_UM2, {n: [verdicts.event(t) for t in ts] for n, ts in energies.items() if all(t is not None for t in ts)}
-    )
+    by_film = {}
+    for n in films:
+        found_areas = [t for a in AREAS_UM2 if (t := kept["energy"].get(f"n{n}-area_{a:g}um2")) is not None]
+        if len(found_areas) == len(AREAS_UM2):
+            by_film[n] = [verdicts.event(t) for t in found_areas]
+    drawn["energy"] = figures.energy(AREAS_UM2, by_film)
     warm = {n: verdicts.arrhenius(job, n) for n in films}
     lines = {}
     for n in films:

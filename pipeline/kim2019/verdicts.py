@@ -32,10 +32,10 @@ def series(job: Campaign, film: str, protocol: str) -> tuple[np.ndarray, np.ndar
     if protocol in ("pair", "frequency"):
         unit, factor = {"pair": ("ms", 1e-3), "frequency": ("Hz", 1.0)}[protocol]
         found = []
-        for name, trace in kept.items():
+        for name, run in kept.items():
             if name.startswith(f"n{film}-{protocol}_"):
                 value = factor * float(name.split("_")[-1].removesuffix(unit))
-                found.append((value, float(plasticity.indices(trace)[-1])))
+                found.append((value, float(plasticity.indices(run)[-1])))
         x, y = np.array(sorted(found)).T
         return x, y
     trace = kept.get(f"n{film}-{protocol}")
@@ -206,7 +206,7 @@ def _plasticity(add: Any, job: Campaign) -> None:
             x, y = series(job, n, protocol)
             found = _trend(y) if y.size > 1 else None
             right += found == trend
-            note = f"{y[0]:.3g} to {y[-1]:.3g}" if y.size else "the simulation failed; see the list of failures"
+            note = f"{y[0]:.4g} to {y[-1]:.4g}" if y.size else "the simulation failed; see the list of failures"
             add(f"{key}/n = {n}: {name}", found, film=n, made_by="IonFilm", note=f"{note}; {x.size} points")
     total = len(TRENDS) * len(job.settings.films)
     add(
@@ -276,11 +276,11 @@ def _repetition(add: Any, job: Campaign, n: str) -> None:
     """Weight after 1 s, over its peak, against the number of spikes."""
     kept = job.stages["retention"].traces
     left = {30: kept.get(f"n{n}-published")}
-    left |= {int(name.split("_")[1]): t for name, t in kept.items() if name.startswith(f"n{n}-count_")}
+    left |= {int(name.split("_")[1]): run for name, run in kept.items() if name.startswith(f"n{n}-count_")}
     shares = {}
-    for count in sorted(left):
-        if left[count] is not None:
-            t, y = plasticity.decay(left[count])
+    for count, trace in sorted(left.items()):
+        if trace is not None:
+            t, y = plasticity.decay(trace)
             shares[count] = float(np.interp(1.0, t, y))
     found = _trend(list(shares.values())) if len(shares) > 1 else None
     note = ", ".join(f"{count}: {share:.3g}" for count, share in shares.items())
@@ -407,8 +407,8 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
     )
     exponents = {}
     for n in films:
-        found = [kept.get(f"n{n}-area_{a:g}um2") for a in AREAS_UM2]
-        if all(t is not None for t in found):
+        found = [t for a in AREAS_UM2 if (t := kept.get(f"n{n}-area_{a:g}um2")) is not None]
+        if len(found) == len(AREAS_UM2):
             exponents[n] = float(stats.linregress(np.log(AREAS_UM2), np.log([event(t) for t in found])).slope)
     add(
         "K-EN-AREA/exponent of the energy in the area, film furthest from 1",
