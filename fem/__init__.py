@@ -1,4 +1,6 @@
-"""Continuum solvers on FiPy: ions in an interfacial film (:class:`IonFilm`), a filament (:class:`FilamentFEM`)."""
+"""Continuum solvers on FiPy: an interfacial film (:class:`IonFilm`), any layers (:class:`Stack`), a filament
+(:class:`FilamentFEM`).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .filament import FilamentFEM
     from .film import IonFilm
+    from .stack import Contact, Layer, Species, Stack, Traps
 
-__all__ = ["FilamentFEM", "IonFilm"]
+__all__ = ["Contact", "FilamentFEM", "IonFilm", "Layer", "Species", "Stack", "Traps"]
 
 # Loaded on first use: FiPy takes a second to import.
-_HOMES = {"FilamentFEM": "filament", "IonFilm": "film"}
+_HOMES = {"FilamentFEM": "filament", "IonFilm": "film"} | dict.fromkeys(
+    ("Contact", "Layer", "Species", "Stack", "Traps"), "stack"
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -435,7 +435,7 @@ def stage(q, k, p, t, phi, w, old_p, old_t, old_w, old_supplied, charge, tau, lo
                 dp = max(dp, abs(x) / (q.scale[s] + abs(p[s, i])))
         if not finite:
             return NOT_FINITE, w, size
-        size = max(dphi, dp, abs(dw))
+        previous, size = size, max(dphi, dp, abs(dw))
         damping = min(1.0, _DAMPING / max(dphi, abs(dw), 1e-300))
         for i in range(n):
             for s in range(S):
@@ -452,7 +452,8 @@ def stage(q, k, p, t, phi, w, old_p, old_t, old_w, old_supplied, charge, tau, lo
             for s in range(S):
                 p[s, i] += damping * k.column[i, s]
         w += damping * dw
-        if damping == 1.0 and size < converged:
+        # quadratic convergence: what is left is far below the update times its ratio to the one before
+        if damping == 1.0 and (size < converged or size * size < 1e-2 * converged * previous < np.inf):
             fill(q, p, old_t, t, tau)
             return SOLVED, w, size
     return TOO_MANY_SWEEPS, w, size

@@ -39,20 +39,20 @@ from scipy.optimize import brentq
 from ..physics.errors import ConvergenceError, InputError
 from . import _march, _transport
 
-__all__ = ["BLOCKING", "Boundary", "Carrier", "Equations", "Level", "State", "graded_mesh"]
+__all__ = ["BLOCKING", "Boundary", "Carrier", "Equations", "Level", "State", "graded_widths", "line_mesh"]
 
 Array = NDArray[np.float64]
 
 CONVERGED = 1e-9  # Newton converges quadratically: an update this small leaves an error near rounding
 
 
-def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
-    """A FiPy `Grid1D` whose cells grow geometrically from both walls to the middle.
+def graded_widths(thickness_m: float, cells: int, wall_m: float) -> Array:
+    """Widths of cells that grow geometrically from both ends to the middle, m.
 
     Parameters
     ----------
     thickness_m : float, m, > 0
-        Length of the mesh.
+        Their sum.
     cells : int, even, >= 10
         Number of cells.
     wall_m : float, m, > 0
@@ -60,7 +60,7 @@ def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
 
     Returns
     -------
-    fipy mesh
+    array, shape (cells,), m
 
     Raises
     ------
@@ -72,9 +72,6 @@ def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
     for name, value in (("thickness_m", thickness_m), ("wall_m", wall_m)):
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive", got=f"{value} m", allowed="> 0 m")
-    # FiPy reads sys.argv when it is imported; our command line defines none of its flags.
-    from fipy import Grid1D
-
     half = int(cells) // 2
     steps = np.arange(half)
     if half * wall_m >= 0.5 * thickness_m:
@@ -94,7 +91,15 @@ def graded_mesh(thickness_m: float, cells: int, wall_m: float) -> Any:
         ratio = brentq(excess, 1.0, steepest, xtol=1e-15)
         widths = wall_m * ratio**steps
         widths *= 0.5 * thickness_m / widths.sum()
-    return Grid1D(dx=np.concatenate([widths, widths[::-1]]))
+    return np.concatenate([widths, widths[::-1]])
+
+
+def line_mesh(widths_m: Array) -> Any:
+    """FiPy's mesh of a line of cells of these widths."""
+    # FiPy reads sys.argv when it is imported; our command line defines none of its flags.
+    from fipy import Grid1D
+
+    return Grid1D(dx=widths_m)
 
 
 class Boundary(NamedTuple):
@@ -256,7 +261,7 @@ class Equations:
 
     def over_cells(self, value: ArrayLike) -> Array:
         """A value for each cell."""
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=float), (self.cells,)))
+        return np.array(np.broadcast_to(np.asarray(value, dtype=float), (self.cells,)), order="C")
 
     def face(self, value: Array) -> Array:
         """Harmonic means of cell values, faces in the order of the cells; at the walls those of the cells there."""
@@ -286,6 +291,26 @@ class Equations:
         trapped = mobile / (q.release[:, None] + mobile * q.crowding)
         return State(density, trapped, wall * q.weight, wall)
 
+    def contact_density(self, state: State) -> Array:
+        """Scaled densities at the two contacts, shape (species, 2), from those half a cell away.
+
+        Where a contact blocks, no flux passes the last half cell, so its electrochemical potential is flat; a contact
+        that exchanges shows its own balance.
+        """
+        q, out = self.problem, np.empty((len(self.carriers), 2))
+        work = self.work()
+        p, phi = (np.ascontiguousarray(a, dtype=float) for a in (state.p, state.phi))
+        _transport.contacts(q, work, p, phi, float(state.wall))
+        for side, cell, potential in ((0, 0, state.wall), (1, -1, 0.0)):
+            for s, z in enumerate(q.charge):
+                if q.mobility[s, cell] > 0.0 and np.isfinite(q.hindrance[s, side]):
+                    out[s, side] = q.reservoir[s, side] + work.contact[side, s, 0] * q.hindrance[s, side]
+                else:
+                    full = q.filling[s, cell]
+                    free = p[s, cell] / (1.0 - full * p[s, cell]) * np.exp(z * (phi[cell] - potential))
+                    out[s, side] = free / (1.0 + full * free)
+        return out
+
     def rate(self, state: State) -> Array:
         """dp/dt, shape (species, cells), 1/s."""
         # a stage of 1 s in which nothing has happened yet leaves the divergence of the fluxes as its residual
@@ -308,17 +333,25 @@ class Equations:
         """Scratch arrays of the compiled solver."""
         n, species = self.cells, len(self.carriers)
         block = species + 1
+        cells, across = (n, block), (species, n)
         return _transport.Work(
-            *(np.zeros(s) for s in ((n, block, block), (n, block, block), (n, block, 2))),
-            *(np.zeros((n, block)) for _ in range(3)),
-            *(np.zeros((species, n)) for _ in range(4)),
-            np.zeros((2, species, 3)),
+            diagonal=np.zeros((n, block, block)),
+            upper=np.zeros((n, block, block)),
+            lower=np.zeros((n, block, 2)),
+            column=np.zeros(cells),
+            second=np.zeros(cells),
+            row=np.zeros(cells),
+            excess=np.zeros(across),
+            stiffness=np.zeros(across),
+            base=np.zeros(across),
+            gain=np.zeros(across),
+            contact=np.zeros((2, species, 3)),
         )
 
-    def frames(self, state: State, load: _transport.Load | None = None, source: float = 0.0) -> _march.Frames:
+    def frames(self, state: State, load: _transport.Load | None = None, source: float | None = None) -> _march.Frames:
         """Room for a step of the compiled integrator; `now` is `state` with its rates and currents.
 
-        `source` (kT/q) is the voltage that the source asks for; if the wall has less, the current limit acts.
+        `source` (kT/q) is the voltage that the source asks for; if the wall is not there, the current limit acts.
         """
         q, load = self.problem, load or self.no_load()
         circuit = np.zeros(_march.CIRCUIT + 2 * len(self.carriers))
@@ -327,8 +360,8 @@ class Equations:
         now, first, second = (_march.Frame(*(np.array(a, dtype=float, order="C") for a in values)) for _ in range(3))
         fed = _transport.supplied(q, now.phi, float(state.wall))
         _march.close(q, self.work(), load, now, float(state.wall), fed, 1.0)
-        if abs(state.wall) < abs(source):
-            now.circuit[_march.LIMITED] = np.sign(source)
+        if source is not None:
+            now.circuit[_march.LIMITED] = np.sign(source - state.wall)
         return _march.Frames(now, first, second, now.p.copy(), now.t.copy(), np.zeros(self.cells))
 
     def no_load(self) -> _transport.Load:
@@ -369,7 +402,7 @@ class Equations:
         ConvergenceError
             With the last relative update.
         """
-        p, t, phi = (np.array(a, dtype=float) for a in guess[:3])
+        p, t, phi = (np.array(a, dtype=float, order="C") for a in guess[:3])
         status, w, size = _transport.stage(
             self.problem,
             work or self.work(),
@@ -405,16 +438,6 @@ def _wide(value: ArrayLike, shape: tuple[int, int]) -> Array:
     if not shape[0]:
         return np.zeros(shape)
     return np.array(np.broadcast_to(array, shape))
-
-
-def reason(log: Array) -> str:
-    """Why the compiled integrator rejected its last trial, from its log."""
-    status, number = int(log[_march.REASON]), log[_march.RESIDUAL]
-    if status == _march.TIME_ERROR:
-        return f"a time error of {number:.3g} tolerances"
-    if status == _march.SWITCH:
-        return "a current limit that sets in or ends"
-    return f"a Newton iteration that {failure(status)}, with a last update of {number:.3g}"
 
 
 def failure(status: int) -> str:

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from ..physics import formulas, kinetics, trace
 from ..physics.constants import BOLTZMANN_EV_K, VACUUM_PERMITTIVITY_F_M
 from ..physics.device import Device
-from ..physics.errors import ConvergenceError, InputError, ValidityError
+from ..physics.errors import InputError, ValidityError
 from ..physics.waveform import Waveform
 from . import _march, _transport
-from .equations import CONVERGED, Carrier, Equations, graded_mesh, reason
+from .equations import Carrier, Equations, Level, State, graded_widths, line_mesh
+from .integration import Record, control, play
 
 __all__ = ["IonFilm"]
 
 Array = NDArray[np.float64]
 
-_SHORTEST_STEP_S = 1e-14
-_STEP_BUDGET = 50_000  # trials between two report times, beside ten for each longest step: ends a crawl
 _TRAPS = 13  # populations of the slow ions, their release rates evenly spaced in the logarithm
+_LAYER_CELLS = 40  # of a transport layer
 _CARD_K = 300.0  # temperature of the conductivities on the cards
 _LARGEST_HOP_BIAS = 1.0  # q E a / 2 kT up to which drift linear in the field is within 18 % of the hop's sinh
 
@@ -67,13 +67,18 @@ class IonFilm:
     starts; ``ion_density_1_m3`` is that of the mobile ones. ``trap_density_1_m3`` (optional; else :math:`M_k` is
     infinite) is shared out as :math:`c_k/r_k` is.
 
+    If it has ``transport_hole_density_1_m3`` and ``transport_permittivity``, the transport layer is part of the field:
+    no ions enter, its holes are in equilibrium with the counter electrode and bend their bands at the film. Without, it
+    is a metal.
+
     Parameters
     ----------
     device : Device
         Needs ``hop_barrier_eV``, ``attempt_frequency_Hz``, ``lattice_constant_m``, ``mobility_prefactor``,
         ``ion_density_1_m3``, ``site_density_1_m3``, ``relative_permittivity``, ``electronic_conductivity_S_m``
         and ``ideality_factor``. Optional: ``trap_slowest_rate_Hz``, ``trap_fastest_rate_Hz``, ``trap_capture_ratio``
-        and ``trap_exponent`` together, ``trap_density_1_m3``, ``conduction_barrier_eV``.
+        and ``trap_exponent`` together, ``trap_density_1_m3``; ``conduction_barrier_eV``;
+        ``transport_hole_density_1_m3`` with ``transport_permittivity``.
     temperature_K : float, K, > 0
         Film temperature; it enters D and kT/q, and the conductivity as
         :math:`\sigma_0 = \sigma_0(300\,K) \exp[-(E/k_B)(1/T - 1/300\,K)]` with E = ``conduction_barrier_eV``
@@ -169,6 +174,11 @@ class IonFilm:
         return self.device.value("ion_density_1_m3") / self.device.value("site_density_1_m3")
 
     @property
+    def has_transport_field(self) -> bool:
+        """Whether the card lets the transport layer take part in the field."""
+        return not {"transport_permittivity", "transport_hole_density_1_m3"}.isdisjoint(self.device.parameters)
+
+    @property
     def diffusivity_m2_s(self) -> float:
         """Diffusion coefficient of the dilute vacancy, m^2/s."""
         device = self.device
@@ -193,15 +203,20 @@ class IonFilm:
 
     @property
     def capacitance_F(self) -> float:
-        """Geometric capacitance, F."""
-        permittivity = self.device.value("relative_permittivity") * VACUUM_PERMITTIVITY_F_M
-        return permittivity * self.device.area_m2 / self.device.film.thickness_m
+        """Geometric capacitance of the film, in series with a transport layer that the card lets bend, F."""
+        value = self.device.value
+        thickness = self.device.film.thickness_m / value("relative_permittivity")
+        if self.has_transport_field:
+            thickness += self.device.layer("transport_layer").thickness_m / value("transport_permittivity")
+        return VACUUM_PERMITTIVITY_F_M * self.device.area_m2 / thickness
 
     def slow_rates_Hz(self) -> tuple[Array, Array]:
         """Release and capture rates of the slow populations, Hz, each of shape (13,); empty if the card has none."""
         if not any(name.startswith("trap_") for name in self.device.parameters):
             return np.empty(0), np.empty(0)
         value = self.device.value
+        if value("trap_capture_ratio") == 0.0:
+            return np.empty(0), np.empty(0)
         slowest, fastest = value("trap_slowest_rate_Hz"), value("trap_fastest_rate_Hz")
         if not slowest < fastest:
             raise InputError(
@@ -220,17 +235,37 @@ class IonFilm:
         if release.size and "trap_density_1_m3" in self.device.parameters:
             share = capture / release / self.device.value("trap_capture_ratio")
             crowding = self.device.value("ion_density_1_m3") / (self.device.value("trap_density_1_m3") * share)
+        widths = graded_widths(self.device.film.thickness_m, self.cells, self.wall_m)
+        inside, permittivity = np.ones(widths.size), np.ones(widths.size)
+        levels: list[Level] = []
+        dopants = np.zeros(widths.size)
+        if self.has_transport_field:
+            value = self.device.value
+            layer = graded_widths(self.device.layer("transport_layer").thickness_m, _LAYER_CELLS, self.wall_m)
+            ratio = value("transport_permittivity") / value("relative_permittivity")
+            holes = value("transport_hole_density_1_m3") / value("ion_density_1_m3")
+            widths = np.concatenate([widths, layer])
+            inside = np.concatenate([inside, np.zeros(layer.size)])
+            permittivity = np.concatenate([permittivity, np.full(layer.size, ratio)])
+            dopants = holes * (1.0 - inside)
+            levels = [Level(1.0, dopants, 1)]
         ions = Carrier(
             charge=1.0,
-            diffusivity_m2_s=self.diffusivity_m2_s,
-            filling=self.filling,
+            diffusivity_m2_s=self.diffusivity_m2_s * inside,
+            filling=self.filling * inside,
             release_Hz=release,
-            capture_Hz=capture,
-            crowding=crowding[:, None],
+            capture_Hz=capture[:, None] * inside,
+            crowding=crowding[:, None] * inside,
         )
         slow = float(np.sum(capture / (release + capture * crowding)))
-        mesh = graded_mesh(self.device.film.thickness_m, self.cells, self.wall_m)
-        return Equations(mesh, [ions], screening_1_m2=self.debye_length_m**-2, fixed=-1.0 - slow)
+        return Equations(
+            line_mesh(widths),
+            [ions],
+            screening_1_m2=self.debye_length_m**-2,
+            fixed=-(1.0 + slow) * inside - dopants,
+            permittivity=permittivity,
+            levels=levels,
+        )
 
     def _contacts(self) -> tuple[float, float, float]:
         """Conductance with ions at rest (S), ideality, and geometric capacitance (F)."""
@@ -241,25 +276,27 @@ class IonFilm:
         rest = conductivity * self.device.area_m2 / self.device.film.thickness_m
         return rest, self.device.value("ideality_factor"), self.capacitance_F
 
+    def rest(self, equations: Equations, wall: float = 0.0) -> State:
+        """Ions evenly spread in the film, traps in balance with them."""
+        return equations.rest(1.0 * (equations.problem.mobility[:, :-1] > 0.0), wall)
+
     def load(self, equations: Equations) -> _transport.Load:
         """Electrons beside the ions, as the compiled solver takes them."""
         rest, ideality, capacitance = self._contacts()
-        return _transport.Load(rest / capacitance, ideality, -equations.dipole * self.debye_length_m / equations.length)
+        length = self.device.film.thickness_m
+        lever = np.where(equations.centre < length, 0.5 * length - equations.centre, 0.0)
+        weights = equations.problem.screening * equations.volume * lever * self.debye_length_m / length
+        return _transport.Load(rest / capacitance, ideality, weights)
 
     def control(self) -> _march.Control:
         """How the compiled solver chooses its steps."""
         widest = max(self.debye_length_m, self.wall_m)
-        return _march.Control(
+        return control(
             tolerance=float(self.tolerance),
             longest_s=float(self.longest_step_s),
             # a wall cell fills, or the layer next to it responds: whichever is the faster of the ions' times
             first_s=float(0.02 * min(widest**2 / self.diffusivity_m2_s, self.longest_step_s)),
-            shortest_s=_SHORTEST_STEP_S,
             sweeps=int(self.sweeps),
-            converged=CONVERGED,
-            budget=float(_STEP_BUDGET),
-            single=False,
-            adaptive=True,
         )
 
     # -- the verb --------------------------------------------------------------------------------------------
@@ -305,7 +342,8 @@ class IonFilm:
                 action="Lower the voltage",
             )
         equations = self.equations()
-        rows, log, profiles = self._play(waveform, equations)
+        record = self._play(waveform, equations)
+        rows = record.rows
         G0, ideality, C = self._contacts()
         unit = C * Vt
         step = rows[:, _march.CONTACT]
@@ -320,12 +358,11 @@ class IonFilm:
             "ion_excess": ("time", content / content[0] - 1.0, "1", "relative change of the number of ions"),
         }
         if self.profiles:
-            p, phi = profiles
-            density = p[:, 0] * self.device.value("ion_density_1_m3")
+            density = record.densities[:, 0] * self.device.value("ion_density_1_m3")
             extra |= {
                 "position": ("position", equations.centre, "m", "distance from the active electrode"),
                 "density": (("time", "position"), density, "1/m3", "density of mobile vacancies"),
-                "potential": (("time", "position"), phi * Vt, "V", "electrostatic potential"),
+                "potential": (("time", "position"), record.potentials * Vt, "V", "electrostatic potential"),
             }
         return trace.make(
             waveform,
@@ -345,41 +382,24 @@ class IonFilm:
             },
             sources=(*self.device.sources, "ScharfetterGummel1969", "Guyer2009"),
             extra=extra,
-            attrs={"steps": int(log[_march.STEPS]), "rejected_steps": int(log[_march.REJECTED])},
+            attrs={"steps": record.steps, "rejected_steps": record.rejected},
         )
 
-    def _play(self, waveform: Waveform, equations: Equations) -> tuple[Array, Array, tuple[Array, Array]]:
-        """Rows of the circuit at the report times, the log, and the profiles if they are asked for."""
+    def _play(self, waveform: Waveform, equations: Equations) -> Record:
+        """The waveform in the units of the equations, and what they answer."""
         Vt, (G0, _, C) = self.thermal_voltage_V, self._contacts()
-        times = np.ascontiguousarray(waveform.times_s, dtype=float)
+        times = waveform.times_s
         sources = np.asarray(waveform.voltage_at(times), dtype=float)
-        limits = np.asarray(waveform.compliance_at(times), dtype=float)
         voltage = formulas.compliance_voltage(float(sources[0]), G0, float(waveform.compliance_A[0]))
-        load, control = self.load(equations), self.control()
-        frames = equations.frames(equations.rest(wall=voltage / Vt), load, float(sources[0]) / Vt)
-        rows = np.zeros((times.size, frames.now.circuit.size))
-        kept = times.size if self.profiles else 0
-        profiles = np.zeros((kept, 1, equations.cells)), np.zeros((kept, equations.cells))
-        log = np.zeros(_march.LOG)
-        status = _march.play(
-            equations.problem,
-            equations.work(),
-            load,
-            frames,
+        load = self.load(equations)
+        return play(
+            equations,
+            equations.frames(self.rest(equations, voltage / Vt), load, float(sources[0]) / Vt),
             times,
-            np.isin(times, waveform.time_s),
             sources / Vt,
-            limits / (C * Vt),
-            control,
-            log,
-            rows,
-            *profiles,
+            self.control(),
+            limits=np.asarray(waveform.compliance_at(times), dtype=float) / (C * Vt),
+            corners=np.isin(times, waveform.time_s),
+            load=load,
+            profiles=self.profiles,
         )
-        if status != _march.DONE:
-            raise ConvergenceError(
-                f"The ion film could not be advanced beyond t = {log[_march.TIME]:.9g} s",
-                got=reason(log),
-                allowed=f"a time step of at least {_SHORTEST_STEP_S:g} s, {_STEP_BUDGET} trials between report times",
-                action="Raise sweeps, tolerance or cells, or smooth the waveform",
-            )
-        return rows, log, profiles

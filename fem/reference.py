@@ -7,6 +7,7 @@ Slow (FiPy spends nearly all of a 1D step in Python), general in the same way as
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,68 +110,82 @@ def fipy_stage(
     phi = cells(guess.phi + (wall - guess.wall) * q.weight, "phi")
     phi.constrain(wall, mesh.facesLeft)
     phi.constrain(0.0, mesh.facesRight)
-    species, systems = [], []
+    background, stiff = cells(np.zeros(h.size)), cells(np.zeros(h.size))
+    species = []
     trapped = [np.zeros(h.size) for _ in q.charge]
-    poisson = DiffusionTerm(coeff=permittivity, var=phi) + cells(q.screening * q.fixed)
-    background = cells(np.zeros(h.size))
-    stiff = cells(np.zeros(h.size))
-    poisson = poisson + background - ImplicitSourceTerm(coeff=stiff, var=phi)
     for s, carrier in enumerate(equations.carriers):
         p = CellVariable(mesh=mesh, name=f"p{s}", value=old.p[s], hasOld=True)
         p.updateOld()
         p.setValue(guess.p[s])
-        # no face without diffusion: 1e-30 of the largest changes nothing
+        # no face without diffusion: 1e-20 of the largest changes nothing
         diffusivity = equations.over_cells(carrier.diffusivity_m2_s)
         # both equations in 1/m2: rows of unlike size would let FiPy's solver stop at the larger
         unit = 1.0 / diffusivity.max()
-        spread = cells(np.maximum(diffusivity * unit, 1e-30)).harmonicFaceValue
+        spread = FaceVariable(mesh=mesh, value=faces(equations.face(np.maximum(diffusivity * unit, 1e-20))))
         fixed = [b.hindrance_s_m == 0.0 for b in (carrier.left, carrier.right)]
         for side, at in ((0, mesh.facesLeft), (1, mesh.facesRight)):
             if fixed[side]:
                 p.constrain(q.reservoir[s, side], at)
         drift, slope = FaceVariable(mesh=mesh, rank=1, value=0.0), FaceVariable(mesh=mesh, value=0.0)
         gradient = FaceVariable(mesh=mesh, rank=1, value=0.0)
-        lost, gained = cells(np.zeros(h.size)), cells(np.zeros(h.size))  # by contacts, traps, recombination
-        systems.append(
-            TransientTerm(coeff=unit, var=p)
-            == DiffusionTerm(coeff=spread, var=p)
-            + ExponentialConvectionTerm(coeff=drift, var=p)
-            + DiffusionTerm(coeff=slope, var=phi)
-            - gradient.divergence
-            - ImplicitSourceTerm(coeff=lost, var=p)
-            + gained
-        )
-        poisson = poisson + ImplicitSourceTerm(coeff=q.screening * q.charge[s], var=p)
-        species.append((p, np.array(spread.value)[order], unit, fixed, drift, slope, gradient, lost, gained))
-    system = poisson == 0.0
-    for part in systems:
-        system = part & system
+        # by contacts, traps, recombination; and what the potential of a cell at a wall changes there
+        lost, gained, pull = (cells(np.zeros(h.size)) for _ in range(3))
+        species.append((p, spread, unit, fixed, drift, slope, gradient, lost, gained, pull))
+
+    def system() -> Any:
+        """The coupled equations; made anew in each sweep, because FiPy keeps the weights of constrained faces."""
+        poisson = DiffusionTerm(coeff=permittivity, var=phi) + background - ImplicitSourceTerm(coeff=stiff, var=phi)
+        poisson = poisson + cells(q.screening * q.fixed)
+        for s, (p, *_) in enumerate(species):
+            poisson = poisson + ImplicitSourceTerm(coeff=q.screening * q.charge[s], var=p)
+        coupled = poisson == 0.0
+        for p, spread, unit, _, drift, slope, gradient, lost, gained, pull in species:
+            coupled = coupled & (
+                TransientTerm(coeff=unit, var=p)
+                == DiffusionTerm(coeff=spread, var=p)
+                + ExponentialConvectionTerm(coeff=drift, var=p)
+                + DiffusionTerm(coeff=slope, var=phi)
+                - gradient.divergence
+                - ImplicitSourceTerm(coeff=lost, var=p)
+                - ImplicitSourceTerm(coeff=pull, var=phi)
+                + gained
+            )
+        return coupled
+
     solver, size = direct(), np.inf
     for _ in range(sweeps):
         potential = np.array(phi.value)
         densities = np.array([np.array(item[0].value) for item in species])
         outside = np.concatenate([[wall], potential, [0.0]])
         charge = np.zeros(h.size)
-        for s, (_, spread, unit, fixed, drift, slope, gradient, lost, gained) in enumerate(species):
-            z, p = q.charge[s], densities[s]
+        for s, (_, spread, unit, fixed, drift, slope, gradient, lost, gained, pull) in enumerate(species):
+            z, p, diffusivity = q.charge[s], densities[s], np.array(spread.value)[order]
             energy = q.offset[s] - np.log1p(-q.filling[s] * p)
             drop = np.diff(z * outside + np.concatenate([q.step[s, :1], energy, q.step[s, 1:]]))
             ends_p = np.concatenate([q.reservoir[s, :1], p, q.reservoir[s, 1:]])
-            newton = -z * spread * (ends_p[:-1] * bernoulli_slope(drop) + ends_p[1:] * bernoulli_slope(-drop))
-            carried = spread * drop / equations.distance
+            newton = -z * diffusivity * (ends_p[:-1] * bernoulli_slope(drop) + ends_p[1:] * bernoulli_slope(-drop))
+            carried = diffusivity * drop / equations.distance
             loss, gain = np.zeros(h.size), q.source[s].copy()
+            swing = np.zeros(h.size)
             for side, i, face in ((0, 0, 0), (1, -1, -1)):
-                if fixed[side]:
+                outward = np.array([1.0, -1.0]) * (-drop[face] if side == 0 else drop[face])
+                newton[face] = 0.0
+                if q.mobility[s, face] == 0.0 or np.isinf(q.hindrance[s, side]):
+                    carried[face] = 0.0
                     continue
-                outward = -drop[face] if side == 0 else drop[face]
-                newton[face] = carried[face] = 0.0
-                if q.mobility[s, face] > 0.0 and np.isfinite(q.hindrance[s, side]):
-                    ahead, back = bernoulli(np.array([outward, -outward]))
-                    resistance = (1.0 / q.mobility[s, face] + q.hindrance[s, side] * back) * h[i]
-                    loss[i] += ahead / resistance
-                    gain[i] += q.reservoir[s, side] * back / resistance
+                (ahead, back), (d, d_back) = bernoulli(outward), bernoulli_slope(outward)
+                hindrance, reservoir = q.hindrance[s, side], q.reservoir[s, side]
+                resistance = 1.0 / q.mobility[s, face] + hindrance * back
+                flux = (p[i] * ahead - reservoir * back) / resistance
+                swing[i] = -z * (p[i] * d + (reservoir + flux * hindrance) * d_back) / resistance / h[i]
+                if not fixed[side]:
+                    carried[face] = 0.0
+                    loss[i] += ahead / resistance / h[i]
+                    gain[i] += reservoir * back / resistance / h[i]
+            gain += swing * potential
+            pull.setValue(swing * unit)
             taken = np.zeros(h.size)
-            for m in np.flatnonzero(q.host == s):
+            for m in (m for m, host in enumerate(q.host) if host == s):
                 c, crowd, before = q.capture[m], q.crowding[m], old.t[m]
                 room = tau_s / (1.0 + tau_s * (q.release[m] + c * crowd * p))
                 by_p = room * c * (1.0 - crowd * before)
@@ -198,7 +213,7 @@ def fipy_stage(
         with warnings.catch_warnings():
             warnings.simplefilter("error", SolverConvergenceWarning)
             try:
-                system.sweep(dt=tau_s, solver=solver)
+                system().sweep(dt=tau_s, solver=solver)
             except SolverConvergenceWarning as warning:
                 raise ConvergenceError("FiPy's solver did not converge", got=str(warning)) from warning
         change = float(np.abs(phi.value - potential).max())

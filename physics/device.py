@@ -139,6 +139,8 @@ PARAMETERS: dict[str, tuple[float, float, str]] = {
     "trap_capture_ratio": (0.0, 1e6, "held over mobile ions at rest"),
     "trap_exponent": (-10.0, 10.0, "power of the release rate that the capture rate goes with"),
     "trap_density_1_m3": (1e18, 1e29, "places that hold ions; without it there is always room"),
+    "transport_permittivity": (1.0, 1e3, "static relative permittivity of the transport layer"),
+    "transport_hole_density_1_m3": (1e20, 1e29, "holes of the transport layer; given, it takes part in the field"),
     # filament continuum
     "metal_conductivity_S_m": (1.0, 1e8, "conductivity of the filament metal"),
     "metal_density_1_m3": (1e24, 1e30, "density of Ag at which the filament is metallic"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from halidrift.fem import IonFilm, film
+from halidrift.fem import IonFilm, integration
 from halidrift.physics import trace
 from halidrift.physics.device import Device
 from halidrift.physics.errors import ConvergenceError, InputError, ValidityError
@@ -215,13 +216,13 @@ def test_a_field_beyond_linear_drift_is_refused(device):
 
 
 def test_a_newton_iteration_that_fails_says_when_and_how_far(device, monkeypatch):
-    monkeypatch.setattr(film, "CONVERGED", 0.0)
+    monkeypatch.setattr(integration, "CONVERGED", 0.0)
     with pytest.raises(ConvergenceError, match=r"beyond t = 0 s.*did not converge, with a last update of"):
         IonFilm(device, sweeps=3).simulate(pulses())
 
 
 def test_a_crawl_ends(device, monkeypatch):
-    monkeypatch.setattr(film, "_STEP_BUDGET", 1)
+    monkeypatch.setattr(integration, "_STEP_BUDGET", 1)
     with pytest.raises(ConvergenceError, match="time error"):
         IonFilm(device, tolerance=1e-8).simulate(pulses())
 
@@ -229,3 +230,70 @@ def test_a_crawl_ends(device, monkeypatch):
 def test_importing_the_package_does_not_load_fipy():
     code = "import sys, halidrift.fem; assert 'fipy' not in sys.modules; assert 'IonFilm' in dir(halidrift.fem)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def with_more(device, **values):
+    """The card with further parameters."""
+    more = {name: replace(device["mobility_prefactor"], name=name, value=value) for name, value in values.items()}
+    return replace(device, parameters=dict(device.parameters) | more)
+
+
+SLOW = {
+    "trap_slowest_rate_Hz": 0.01,
+    "trap_fastest_rate_Hz": 100.0,
+    "trap_capture_ratio": 3.0,
+    "trap_exponent": 0.5,
+}
+
+
+def test_slow_ions_start_at_rest_and_keep_what_a_pulse_has_left(device):
+    slow = with_more(device, **SLOW)
+    release, capture = IonFilm(slow).slow_rates_Hz()
+    assert float(np.sum(capture / release)) == pytest.approx(3.0, rel=1e-12)
+    np.testing.assert_allclose(np.diff(np.log(capture)) / np.diff(np.log(release)), 0.5)
+    still = IonFilm(slow).simulate(Waveform.hold(0.0, 10.0, samples=5))
+    np.testing.assert_allclose(still.conductance, still.conductance[0], rtol=1e-12)
+    left = []
+    for card in (device, slow):
+        _, weight = weights(card, pulses(count=10, period_s=40e-3) + Waveform.hold(0.0, 3.0, samples=30))
+        left.append((weight[-1] - 1.0) / (weight.max() - 1.0))
+    assert left[1] > 10 * abs(left[0])
+
+
+def test_traps_that_are_few_hold_less(device):
+    film = IonFilm(with_more(device, **SLOW, trap_density_1_m3=1e24))
+    state = film.rest(film.equations())
+    assert 0.0 < state.t.sum(axis=0).max() < 1.0  # of the mobile density, and of the places there are
+
+
+@pytest.mark.parametrize("missing", SLOW)
+def test_half_a_slow_population_is_refused(device, missing):
+    with pytest.raises(InputError, match=missing):
+        IonFilm(with_more(device, **{name: value for name, value in SLOW.items() if name != missing}))
+
+
+def test_a_slowest_rate_above_the_fastest_is_refused(device):
+    with pytest.raises(InputError, match="trap_slowest_rate_Hz must be below"):
+        IonFilm(with_more(device, **SLOW | {"trap_slowest_rate_Hz": 1e3}))
+
+
+def test_resistance_follows_arrhenius_if_the_card_says_so(device):
+    """R = R0 exp(E/kT) from 280 to 340 K to 1e-9; without the number it is that of the card at any temperature."""
+    kelvin = np.array([280.0, 300.0, 340.0])
+    hold = Waveform.hold(0.0, 1e-3, samples=2)
+    card = with_more(device, conduction_barrier_eV=0.138)
+    for chosen, barrier in ((card, 0.138), (device, 0.0)):
+        G = [IonFilm(chosen, temperature_K=T).simulate(hold).conductance[0].item() for T in kelvin]
+        slope = np.polyfit(1.0 / (8.617333262e-5 * kelvin), -np.log(G), 1)[0]
+        assert slope == pytest.approx(barrier, abs=1e-9)
+    assert IonFilm(card).simulate(hold).conductance[0] == IonFilm(device).simulate(hold).conductance[0]
+
+
+def test_a_transport_layer_takes_part_of_the_field(device):
+    """A well-doped one is a metal to the film within 5 %; a poor one leaves less voltage for the ions."""
+    found = []
+    for holes in (None, 1e27, 1e23):
+        more = {} if holes is None else {"transport_permittivity": 3.0, "transport_hole_density_1_m3": holes}
+        found.append(IonFilm(with_more(device, **more)).simulate(pulses()).contact_potential.max().item())
+    assert found[1] == pytest.approx(found[0], rel=0.05)
+    assert found[2] < found[1]

@@ -12,7 +12,8 @@ import pytest
 from scipy.optimize import brentq
 
 from halidrift.fem import IonFilm, _march
-from halidrift.fem.equations import Carrier, Equations, graded_mesh
+from halidrift.fem.equations import Carrier, Equations, graded_widths, line_mesh
+from halidrift.fem.integration import control, play
 from halidrift.fem.reference import bernoulli, bernoulli_slope, fipy_stage
 from halidrift.physics.device import Device
 from halidrift.physics.waveform import Waveform
@@ -23,7 +24,7 @@ D = 1e-14
 
 
 def equations(cells=100, wall=0.4e-9, debye=LAMBDA, filling=0.0):
-    mesh = graded_mesh(LENGTH, cells, wall)
+    mesh = line_mesh(graded_widths(LENGTH, cells, wall))
     return Equations(mesh, [Carrier(1.0, D, filling=filling)], screening_1_m2=debye**-2, fixed=-1.0)
 
 
@@ -158,33 +159,6 @@ def test_the_compiled_form_equals_the_fipy_form(filling):
     assert compiled.p.max() > 3.0  # far from rest: the comparison has something to compare
 
 
-def fixed_steps(system, times, sources, *, state=None, single=False, load=None):
-    """The circuit after each step of the film's integrator (or backward Euler), without error control."""
-    control = IonFilm(Device.load("kim2019-n3")).control()._replace(single=single, adaptive=False)
-    load = load.load(system) if load else system.no_load()
-    frames, rows = (
-        system.frames(state or system.rest(), load),
-        np.zeros((times.size, _march.CIRCUIT + 2 * len(system.carriers))),
-    )
-    status = _march.play(
-        system.problem,
-        system.work(),
-        load,
-        frames,
-        times,
-        np.zeros(times.size, dtype=bool),
-        sources,
-        np.full(times.size, np.inf),
-        control,
-        np.zeros(_march.LOG),
-        rows,
-        np.zeros((0, len(system.carriers), system.cells)),
-        np.zeros((0, system.cells)),
-    )
-    assert status == _march.DONE
-    return rows
-
-
 def order(values):
     """Measured order from three results at successively halved steps."""
     return np.log2(abs((values[0] - values[1]) / (values[1] - values[2])))
@@ -196,8 +170,11 @@ def test_order_in_time():
     ends = []
     for steps in (20, 40, 80, 160):
         times = np.linspace(0.0, 0.2, steps + 1)
-        rows = fixed_steps(film.equations(), times, -times / 0.2 / film.thermal_voltage_V, load=film)
-        ends.append(rows[-1, _march.CONTACT])
+        system = film.equations()
+        load, sources = film.load(system), -times / 0.2 / film.thermal_voltage_V
+        frames = system.frames(system.rest(), load)
+        record = play(system, frames, times, sources, control(adaptive=False), load=load)
+        ends.append(record.rows[-1, _march.CONTACT])
     assert 1.8 < order(ends[1:]) < 2.2
 
 

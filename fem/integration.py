@@ -1,0 +1,165 @@
+"""How a film is advanced in time: to a waveform by the compiled integrator, or to rest."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..physics.errors import ConvergenceError
+from . import _march, _transport
+from .equations import CONVERGED, Equations, State, failure
+
+__all__ = ["Record", "control", "play", "relaxed"]
+
+Array = NDArray[np.float64]
+
+_AT_REST = 1e-8  # relative change of a density in one stage of 1e12 times the transit time
+_WALL_STEP = 5.0  # of the wall potential in one stage on the way to rest, kT/q
+_STAGE_BUDGET = 10_000  # stages on the way to rest
+_SHORTEST_STEP_S = 1e-14
+_STEP_BUDGET = 50_000  # trials between two report times, beside ten for each longest step: ends a crawl
+
+
+def relaxed(equations: Equations, state: State, wall: float) -> State:
+    """Steady state with the left wall at a potential (kT/q), by stages that grow beyond every time of the equations.
+
+    Raises
+    ------
+    ConvergenceError
+        If it does not come to rest.
+    """
+    fastest = max(float(np.max(carrier.diffusivity_m2_s)) for carrier in equations.carriers)
+    transit = equations.length**2 / fastest
+    tau, last, work = 1e-9 * transit, 1e12 * transit, equations.work()
+    change, stages = np.inf, 0
+    while tau < last or change > _AT_REST:
+        stages += 1
+        moved = state.wall + float(np.clip(wall - state.wall, -_WALL_STEP, _WALL_STEP))
+        try:
+            new = equations.solve(state, state, tau, wall=moved, sweeps=40, work=work)
+        except ConvergenceError:
+            tau *= 0.1
+            if tau < 1e-20 * transit or stages > _STAGE_BUDGET:
+                raise
+            continue
+        scale = equations.problem.scale[:, None]
+        change = float((np.abs(new.p - state.p) / (scale + np.abs(new.p))).max()) + abs(wall - moved)
+        if moved == wall:
+            tau *= 10.0 if change < 0.3 else 2.0
+        state = new
+        if tau > 1e6 * last or stages > _STAGE_BUDGET:
+            raise ConvergenceError(
+                f"The film did not come to rest in {stages} stages",
+                got=f"a relative change of {change:.3g} in the last one",
+                allowed=f"< {_AT_REST:g}",
+                action="A charge that no contact can supply never rests",
+            )
+    return state
+
+
+class Record(NamedTuple):
+    """What the compiled integrator reports: rows of the circuit, profiles if kept, and where it ended."""
+
+    rows: Array  # (times, slots of the circuit), over kT/q and C kT/q
+    densities: Array  # (times, species, cells)
+    potentials: Array  # (times, cells)
+    end: State
+    steps: int
+    rejected: int
+
+
+def control(**choices: Any) -> _march.Control:
+    """How the integrator chooses its steps: the usual numbers, and those that the caller gives."""
+    usual: dict[str, Any] = {
+        "tolerance": 1e-3,
+        "longest_s": np.inf,
+        "first_s": 1e-6,
+        "shortest_s": _SHORTEST_STEP_S,
+        "sweeps": 20,
+        "converged": CONVERGED,
+        "budget": float(_STEP_BUDGET),
+        "single": False,
+        "adaptive": True,
+    }
+    return _march.Control(**(usual | choices))
+
+
+def play(
+    equations: Equations,
+    frames: _march.Frames,
+    times_s: Array,
+    sources: Array,
+    control: _march.Control,
+    *,
+    limits: Array | None = None,
+    corners: NDArray[np.bool_] | None = None,
+    load: _transport.Load | None = None,
+    profiles: bool = False,
+) -> Record:
+    """From report time to report time with the compiled integrator.
+
+    Parameters
+    ----------
+    equations : Equations
+        What is solved.
+    frames : Frames
+        Of :meth:`Equations.frames`; `now` moves on.
+    times_s, sources : array, shape (times,), s and kT/q
+        Report times, and the voltage of the source there, linear between.
+    control : Control
+        Of :func:`control`.
+    limits : array, shape (times,), over C kT/q, 1/s, optional
+        Largest current in the interval that ends at each time.
+    corners : array of bool, shape (times,), optional
+        Where the voltage bends, so that steps begin small again.
+    load : Load, optional
+        Electrons beside the species.
+    profiles : bool
+        Keep densities and potential at every report time.
+
+    Raises
+    ------
+    ConvergenceError
+        If the time step falls below its least or the trials exceed their budget: says when, carries the last residual.
+    """
+    times = np.ascontiguousarray(times_s, dtype=float)
+    species, kept = len(equations.carriers), times.size if profiles else 0
+    rows, log = np.zeros((times.size, frames.now.circuit.size)), np.zeros(_march.LOG)
+    densities, potentials = np.zeros((kept, species, equations.cells)), np.zeros((kept, equations.cells))
+    status = _march.play(
+        equations.problem,
+        equations.work(),
+        load or equations.no_load(),
+        frames,
+        times,
+        np.zeros(times.size, dtype=bool) if corners is None else corners,
+        np.ascontiguousarray(np.broadcast_to(sources, times.shape), dtype=float),
+        np.full(times.size, np.inf) if limits is None else limits,
+        control,
+        log,
+        rows,
+        densities,
+        potentials,
+    )
+    if status != _march.DONE:
+        raise ConvergenceError(
+            f"The film could not be advanced beyond t = {log[_march.TIME]:.9g} s",
+            got=_reason(log),
+            allowed=f"a time step of at least {control.shortest_s:g} s, {control.budget:g} trials between two times",
+            action="Raise sweeps, tolerance or cells, or smooth the waveform",
+        )
+    now = frames.now
+    end = State(now.p.copy(), now.t.copy(), now.phi.copy(), float(now.circuit[_march.WALL]))
+    return Record(rows, densities, potentials, end, int(log[_march.STEPS]), int(log[_march.REJECTED]))
+
+
+def _reason(log: Array) -> str:
+    """Why the compiled integrator rejected its last trial, from its log."""
+    status, number = int(log[_march.REASON]), log[_march.RESIDUAL]
+    if status == _march.TIME_ERROR:
+        return f"a time error of {number:.3g} tolerances"
+    if status == _march.SWITCH:
+        return "a current limit that sets in or ends"
+    return f"a Newton iteration that {failure(status)}, with a last update of {number:.3g}"
