@@ -88,9 +88,10 @@ def quantity(
     made_by : str
         What computed it.
     skipped : str
-        Why it was not attempted: neither hit nor miss.
+        Why it was not attempted: neither hit nor miss, and of no kind.
     """
     if skipped:
+        kind = ""
         note = "; ".join(filter(None, [skipped, note]))
     parents = [p.name for p in device.parameters.values() if p.kind == "calibrated" and target.id in _ids(p.fitted_to)]
     if kind is None:

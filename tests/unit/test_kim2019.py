@@ -132,7 +132,7 @@ def test_a_small_run_leaves_every_file_and_row(finished, found):
         f"K-T2-n{n}" for n in FILMS if n not in SMALL.films
     }
     for row in found.values():
-        assert row["kind"] in KINDS
+        assert row["kind"] in (("",) if row["verdict"] == "not computed" else KINDS)
         assert row["verdict"] in ("hit", "miss", "no number to compare with", "not computed")
         assert row["value"] is not None or row["note"]
     for file in list(results["traces"].values())[::10]:
