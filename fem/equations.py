@@ -286,7 +286,7 @@ class Equations:
     def rest(self, p: ArrayLike = 1.0, wall: float = 0.0) -> State:
         """Species as given, broadcast to (species, cells), traps in balance with them; potential of an empty film."""
         q = self.problem
-        density = np.array(np.broadcast_to(np.asarray(p, dtype=float), (len(q.charge), self.cells)))
+        density = np.array(np.broadcast_to(np.asarray(p, dtype=float), (len(q.charge), self.cells)), order="C")
         mobile = q.capture * density[q.host]
         trapped = mobile / (q.release[:, None] + mobile * q.crowding)
         return State(density, trapped, wall * q.weight, wall)
@@ -437,7 +437,7 @@ def _wide(value: ArrayLike, shape: tuple[int, int]) -> Array:
         array = array[:, None]
     if not shape[0]:
         return np.zeros(shape)
-    return np.array(np.broadcast_to(array, shape))
+    return np.array(np.broadcast_to(array, shape), order="C")
 
 
 def failure(status: int) -> str:

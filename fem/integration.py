@@ -124,7 +124,8 @@ def play(
     ConvergenceError
         If the time step falls below its least or the trials exceed their budget: says when, carries the last residual.
     """
-    times = np.ascontiguousarray(times_s, dtype=float)
+    # copies: a read-only array is another type to the compiler, which would then compile once more
+    times = np.array(times_s, dtype=float, order="C")
     species, kept = len(equations.carriers), times.size if profiles else 0
     rows, log = np.zeros((times.size, frames.now.circuit.size)), np.zeros(_march.LOG)
     densities, potentials = np.zeros((kept, species, equations.cells)), np.zeros((kept, equations.cells))
@@ -135,8 +136,8 @@ def play(
         frames,
         times,
         np.zeros(times.size, dtype=bool) if corners is None else corners,
-        np.ascontiguousarray(np.broadcast_to(sources, times.shape), dtype=float),
-        np.full(times.size, np.inf) if limits is None else limits,
+        np.array(np.broadcast_to(sources, times.shape), dtype=float, order="C"),
+        np.full(times.size, np.inf) if limits is None else np.array(limits, dtype=float, order="C"),
         control,
         log,
         rows,

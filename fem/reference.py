@@ -133,7 +133,7 @@ def fipy_stage(
         species.append((p, spread, unit, fixed, drift, slope, gradient, lost, gained, pull))
 
     def system() -> Any:
-        """The coupled equations; made anew in each sweep, because FiPy keeps the weights of constrained faces."""
+        """The coupled equations; made anew in each sweep if FiPy would keep the weights of faces with a fixed value."""
         poisson = DiffusionTerm(coeff=permittivity, var=phi) + background - ImplicitSourceTerm(coeff=stiff, var=phi)
         poisson = poisson + cells(q.screening * q.fixed)
         for s, (p, *_) in enumerate(species):
@@ -152,7 +152,8 @@ def fipy_stage(
             )
         return coupled
 
-    solver, size = direct(), np.inf
+    held = any(b.hindrance_s_m == 0.0 for c in equations.carriers for b in (c.left, c.right))
+    coupled, solver, size = system(), direct(), np.inf
     for _ in range(sweeps):
         potential = np.array(phi.value)
         densities = np.array([np.array(item[0].value) for item in species])
@@ -213,7 +214,7 @@ def fipy_stage(
         with warnings.catch_warnings():
             warnings.simplefilter("error", SolverConvergenceWarning)
             try:
-                system().sweep(dt=tau_s, solver=solver)
+                (system() if held else coupled).sweep(dt=tau_s, solver=solver)
             except SolverConvergenceWarning as warning:
                 raise ConvergenceError("FiPy's solver did not converge", got=str(warning)) from warning
         change = float(np.abs(phi.value - potential).max())

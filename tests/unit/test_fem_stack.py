@@ -147,3 +147,31 @@ def test_doctests(module):
     result = doctest.testmod(importlib.import_module(f"halidrift.fem.{module}"))
     assert result.attempted
     assert not result.failed
+
+
+def test_a_limited_source_drives_layers_and_contacts_at_its_limit():
+    """Exchanging contact, traps and a conducting polymer behind a source of 0.1 A/m2: at its edge that, never more."""
+    polymer = Layer(50e-9, 3.0, fixed_1_m3=-1e25, held_1_m3=1e25, cells=40)
+    film = Layer(100e-9, 24.0, fixed_1_m3=-2e24, cells=40)
+    ions = Species(
+        "V_Br",
+        1,
+        (1e24, 0.0),
+        (1e-15, 0.0),
+        left=Contact(1e24, 1e-8),
+        traps=Traps((5.0,), (5.0,)),
+        energy_eV=(0.0, 0.1),
+    )
+    stack = Stack((film, polymer), (ions,))
+    edge = Waveform([0.0, 1e-3, 1.0], [0.0, 0.5, 0.5], compliance_A=0.1).with_samples(np.geomspace(1e-4, 0.9, 60))
+    result = stack.simulate(edge)
+    assert np.abs(result.current).max() == pytest.approx(0.1, rel=1e-6)
+    assert result.device_voltage[-1] == pytest.approx(0.5, abs=1e-9)
+    assert (result.device_voltage < 0.49).sum() > 20
+    assert result.attrs["rejected_steps"] < result.attrs["steps"]
+    # what the source delivers at its limit is what the unlimited source delivers in all, once both are at rest
+    charge = [
+        float(np.trapezoid(trace.current, trace.time))
+        for trace in (result, stack.simulate(edge.with_compliance(np.inf)))
+    ]
+    assert charge[0] == pytest.approx(charge[1], rel=0.05)

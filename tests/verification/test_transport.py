@@ -82,12 +82,13 @@ def test_the_compiled_solver_equals_the_fipy_form(case):
     system = Equations(line_mesh(widths), carriers, **more)
     compiled = reference = system.rest(np.maximum(1.0 * (np.array(carriers[0].diffusivity_m2_s) > 0), 1e-3))
     system.problem.fixed[:] -= system.problem.charge[0] * compiled.t.sum(axis=0)
-    for tau, wall in ((1e-4, -5.0), (3e-4, -8.0)):
+    lagging = "exchanging" in case or "two species" in case  # FiPy's sweeps do not converge far from rest there
+    for tau, wall in ((1e-4, -3.0), (1e-4, -5.0)) if lagging else ((1e-4, -5.0), (1e-2, -12.0)):
         compiled = system.solve(compiled, compiled, tau, wall=wall)
         reference = fipy_stage(system, reference, reference, tau, wall=wall)
         for mine, theirs in zip(compiled[:3], reference[:3], strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-8, atol=1e-8 * np.abs(theirs).max(initial=0.0))
-    assert np.ptp(compiled.p[0]) > 0.01
+    assert np.ptp(compiled.p[0]) > 0.05
 
 
 # -- manufactured solutions ----------------------------------------------------------------------------------
