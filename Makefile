@@ -8,10 +8,11 @@ JOBS   ?= 2
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: help setup reproduce test quick lint check validate format clean
+.PHONY: help setup reproduce reproduce-kim test quick lint check validate format clean
 
 help:
 	@echo "make reproduce   database -> KMC + FEM -> compact -> reservoir -> readouts; writes $(OUT)"
+	@echo "make reproduce-kim   the synapses of Kim et al. 2019; writes results/kim2019"
 	@echo "make test        all tests"
 	@echo "make quick       tests that take under ten seconds each"
 	@echo "make check       ruff, format, mypy, import-linter, then make test: what CI runs"
@@ -30,6 +31,9 @@ setup: $(VENV)/.ready
 
 reproduce: setup
 	$(BIN)/halidrift reproduce john2022 --out $(OUT)
+
+reproduce-kim: setup
+	$(BIN)/halidrift reproduce kim2019 --out results/kim2019
 
 test: setup
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --durations 15 -m "not validation"

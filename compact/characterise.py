@@ -20,6 +20,7 @@ __all__ = [
     "OnOff",
     "Relaxation",
     "SetTime",
+    "columns",
     "lrs_conductance",
     "on_off",
     "relaxation_time",
@@ -88,7 +89,8 @@ def runs(trace: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
         yield where, trace.isel(where)
 
 
-def _columns(trace: xr.Dataset) -> tuple[NDArray[np.float64], ...]:
+def columns(trace: xr.Dataset) -> tuple[NDArray[np.float64], ...]:
+    """Time, source voltage, current and conductance of one run; the conductance never below 1e-300 S."""
     traces.check(trace)
     if trace["conductance"].ndim != 1:
         raise InputError(
@@ -133,7 +135,7 @@ def set_voltage(trace: xr.Dataset, *, ratio: float = 10.0) -> float:
     -----
     Interpolated on ln G, so a coarse sweep is resolved below its step.
     """
-    _, voltage, _, conductance = _columns(trace)
+    _, voltage, _, conductance = columns(trace)
     ln_g = np.log(conductance)
     level = ln_g[0] + np.log(ratio)
     above = np.flatnonzero((ln_g > level) & (voltage > 0))
@@ -163,7 +165,7 @@ def reset_voltage(trace: xr.Dataset, *, fraction: float = 0.5) -> float:
     InputError
         If the voltage never becomes negative or the conductance never falls so far there.
     """
-    _, voltage, _, conductance = _columns(trace)
+    _, voltage, _, conductance = columns(trace)
     negative = np.flatnonzero(voltage < 0)
     if not negative.size:
         raise InputError("No RESET in the trace: its voltage never becomes negative", got=f"{voltage.min():g} V")
@@ -220,7 +222,7 @@ def on_off(trace: xr.Dataset, *, write_V: float = 2.0, read_V: float = 0.1) -> O
     ----------
     .. [1] R. A. John et al., Nat. Commun. 13, 2074 (2022), Methods, Note.
     """
-    _, voltage, current, _ = _columns(trace)
+    _, voltage, current, _ = columns(trace)
     up, down = _first_branches(voltage)
     before, after = _at(voltage, current, up, read_V), _at(voltage, current, down, read_V)
     if before <= 0:
@@ -231,7 +233,7 @@ def on_off(trace: xr.Dataset, *, write_V: float = 2.0, read_V: float = 0.1) -> O
 
 def lrs_conductance(trace: xr.Dataset, *, read_V: float = 0.1) -> float:
     """Conductance after the SET, read on the falling branch of the first positive excursion, S."""
-    _, voltage, _, conductance = _columns(trace)
+    _, voltage, _, conductance = columns(trace)
     _, down = _first_branches(voltage)
     return _at(voltage, conductance, down, read_V)
 
@@ -273,7 +275,7 @@ def relaxations(
         Censored where the voltage returns, or the trace ends, before the level is reached. An excursion that
         leaves the state below half way between `level` and 1 does not count as ON and is left out.
     """
-    time, voltage, _, conductance = _columns(trace)
+    time, voltage, _, conductance = columns(trace)
     ln_g = np.log(conductance)
     low, high = _levels(ln_g, off_S, on_S)
     return relaxations_of(time, voltage, ln_g, low, high, level=level, dwell_s=dwell_s, rest_V=rest_V)
@@ -342,7 +344,7 @@ def set_times(trace: xr.Dataset, *, off_S: float | None = None, on_S: float | No
     off_S, on_S : float, S, optional
         OFF and ON conductance; default the 2 % and the 98 % quantile of the run.
     """
-    time, voltage, _, conductance = _columns(trace)
+    time, voltage, _, conductance = columns(trace)
     ln_g = np.log(conductance)
     return set_times_of(time, voltage, ln_g, *_levels(ln_g, off_S, on_S))
 

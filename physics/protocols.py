@@ -5,6 +5,10 @@ A protocol names the makers of :class:`~halidrift.physics.waveform.Waveform` and
     triangle peaks=2V,-2V rate=1V/s compliance=1uA
     pulses amplitude=1V width=20ms period=40ms count=10 compliance=1uA read=-0.5V read_width=5ms
     hold voltage=0.1V duration=1e5s first=1ms compliance=1uA
+    pair interval=60ms amplitude=-1V width=20ms read=-0.01V
+
+The last is one of the synapse protocols of :mod:`~halidrift.physics.synapse` (single, pair, frequency, amplitudes,
+durations, numbers, retention, update), all of whose arguments have defaults.
 
 ``+`` plays one after another, ``50x`` repeats what follows, brackets group::
 
@@ -30,6 +34,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import synapse
 from .errors import DataError, InputError
 from .waveform import Waveform
 
@@ -39,11 +44,18 @@ _PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, 
 # unit -> spelling -> factor; Decimal, so that 20ms is the number that 20e-3 is
 _SPELLINGS = {
     unit: {prefix + unit: Decimal(1).scaleb(power) for prefix, power in _PREFIXES.items()}
-    for unit in ("V", "A", "s", "V/s")
+    for unit in ("V", "A", "s", "V/s", "Hz")
 }
 _SPELLINGS["s"] |= {"min": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _SPELLINGS["K"] = {"K": Decimal(1)}
-_SUCH_AS = {"V": "1V or 20mV", "A": "1uA or 1mA", "s": "20ms or 1e5s", "V/s": "1V/s or 50mV/s", "K": "300K"}
+_SUCH_AS = {
+    "V": "1V or 20mV",
+    "A": "1uA or 1mA",
+    "s": "20ms or 1e5s",
+    "V/s": "1V/s or 50mV/s",
+    "Hz": "10Hz or 1kHz",
+    "K": "300K",
+}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
 
 
@@ -54,7 +66,7 @@ def quantity(text: str, unit: str, *, name: str = "quantity", bare: bool = False
     ----------
     text : str
         ``"20ms"``, ``"-0.5V"``, ``"1e-6A"``; ``"inf"`` for no limit of a current.
-    unit : {"V", "A", "s", "V/s", "K", ""}
+    unit : {"V", "A", "s", "V/s", "Hz", "K", ""}
         What it must be, with any SI prefix from f to G (s: also min, h, d); ``""`` for a plain number.
     name : str
         What an error calls it.
@@ -110,6 +122,9 @@ class _Key(NamedTuple):
 
 
 _COMPLIANCE = {"compliance": _Key("compliance_A", "A")}
+_SPIKE = {"amplitude": _Key("amplitude_V", "V"), "width": _Key("width_s", "s")}
+_GAP = {"gap": _Key("gap_s", "s")}
+_READ = {"read": _Key("read_V", "V"), "rest": _Key("rest_s", "s"), "read_delay": _Key("read_delay_s", "s")}
 # a test holds this against the signatures of the makers
 _KINDS: dict[str, dict[str, _Key]] = {
     "triangle": {
@@ -144,8 +159,32 @@ _KINDS: dict[str, dict[str, _Key]] = {
         "samples": _Key("samples", ""),
         "first": _Key("first_s", "s"),
     },
+    "single": {**_SPIKE, **_READ},
+    "pair": {"interval": _Key("interval_s", "s"), **_SPIKE, **_READ},
+    "frequency": {"frequency": _Key("frequency_Hz", "Hz"), "count": _Key("count", ""), **_SPIKE, **_READ},
+    "amplitudes": {"amplitudes": _Key("amplitudes_V", "V", True), "width": _SPIKE["width"], **_GAP, **_READ},
+    "durations": {"widths": _Key("widths_s", "s", True), "amplitude": _SPIKE["amplitude"], **_GAP, **_READ},
+    "numbers": {"count": _Key("count", ""), **_SPIKE, **_GAP, **_READ},
+    "retention": {
+        "count": _Key("count", ""),
+        **_SPIKE,
+        **_GAP,
+        "read": _READ["read"],
+        "lead": _Key("lead_s", "s"),
+        "watch": _Key("watch_s", "s"),
+        "read_delay": _READ["read_delay"],
+        "samples": _Key("samples", ""),
+    },
+    "update": {"count": _Key("count", ""), "depression": _Key("depression_V", "V"), **_SPIKE, **_GAP, **_READ},
     "csv": {"file": _Key("file", "path"), **_COMPLIANCE},
 }
+
+
+def _maker(kind: str) -> Any:
+    """The function that makes this part of a protocol."""
+    if kind == "csv":
+        return _read
+    return getattr(Waveform, kind) if hasattr(Waveform, kind) else getattr(synapse, kind)
 
 
 def _close(name: str, known: Sequence[str]) -> str | None:
@@ -166,7 +205,7 @@ def _made(kind: str, given: Mapping[str, str]) -> Waveform:
     """One part of a protocol."""
     keys = _KINDS[kind]
     values = {keys[name].argument: _value(text, keys[name], f"{kind} {name}") for name, text in given.items()}
-    make = _read if kind == "csv" else getattr(Waveform, kind)
+    make = _maker(kind)
     needed = [p.name for p in inspect.signature(make).parameters.values() if p.default is p.empty]
     for name, key in keys.items():
         if key.argument in needed and key.argument not in values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,22 +39,62 @@ def reproduce_john2022(
     from ..stages import check_writable
 
     check_writable(out)  # before the imports below, which take seconds
-    from ..reproduce import STAGES, Settings, john2022
+    from .. import john2022 as paper
 
-    settings = Settings(seed=seed, per_class=per_class)
-    console, finished = stdout(), []
-    with _bars(console) as bars:
+    settings = paper.Settings(seed=seed, per_class=per_class)
+    job = _run(
+        paper.STAGES,
+        out,
+        lambda tell: paper.john2022(
+            out, settings=settings, device=device, processes=processes, fresh=fresh, progress=tell
+        ),
+    )
+    _print(job, "John et al. 2022")
+
+
+@reproduce_app.command("kim2019")
+def reproduce_kim2019(
+    out: Annotated[Path, typer.Option("--out", help="Folder of results.json, report.html and traces.")],
+    films: Annotated[str, typer.Option("--films", help="Which films, by n: fewer is a quick run.")] = "1,2,3,4,5,inf",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer points of every protocol: half a minute.")] = False,
+    processes: Annotated[
+        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget finished stages.")] = False,
+) -> None:
+    """Kim et al. 2019: plasticity, retention, energy and activation energy of the 2D to 3D synapses, report.
+
+    Example: halidrift reproduce kim2019 --out results/kim2019
+    """
+    from ..stages import check_writable
+
+    check_writable(out)
+    from .. import kim2019 as paper
+
+    settings = paper.Settings(films=tuple(n.strip() for n in films.split(",")), quick=quick)
+    job = _run(
+        paper.STAGES,
+        out,
+        lambda tell: paper.kim2019(out, settings=settings, processes=processes, fresh=fresh, progress=tell),
+    )
+    _print(job, "Kim et al. 2019")
+
+
+def _run(stages: Mapping[str, str], out: Path, work: Callable[[Any], Any]) -> Any:
+    """The finished job; bars while it runs, and on Ctrl-C what is finished."""
+    finished: list[str] = []
+    with _bars(stdout()) as bars:
         tasks: dict[str, TaskID] = {}
 
         def tell(stage: str, done: int, total: int, note: str) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(STAGES[stage], total=total, note="")
+                tasks[stage] = bars.add_task(stages[stage], total=total, note="")
             bars.update(tasks[stage], completed=done, total=total, note=note)
             if note:
                 finished.append(stage)
 
         try:
-            job = john2022(out, settings=settings, device=device, processes=processes, fresh=fresh, progress=tell)
+            return work(tell)
         except KeyboardInterrupt:
             bars.stop()
             kept = ", ".join(finished) or "none"
@@ -63,8 +104,12 @@ def reproduce_john2022(
                 soft_wrap=True,
             )
             raise typer.Exit(130) from None
-    wide = page()
-    wide.print(_verdicts(job.results["quantities"], wide.width))
+
+
+def _print(job: Any, title: str) -> None:
+    """Target beside result, what could not be computed, and where the report is."""
+    console, wide = stdout(), page()
+    wide.print(_verdicts(job.results["quantities"], wide.width, title))
     for name, text in job.results["failures"].items():
         console.print(f"[bold red]not computed:[/] {name}: {escape(text)}", soft_wrap=True)
     console.print(job.results["statement"], soft_wrap=True)
@@ -84,14 +129,14 @@ def _bars(console: Console) -> Progress:
     )
 
 
-def _verdicts(quantities: list[dict[str, Any]], width: int) -> Table:
+def _verdicts(quantities: list[dict[str, Any]], width: int, title: str) -> Table:
     """Target beside result; a narrow screen goes without what made the result."""
     from rich import box
 
     from ..targets import formatted
 
     wide = width >= 120
-    table = Table(title="John et al. 2022", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("id", style="dim", no_wrap=True)
     table.add_column("quantity", overflow="fold")
     table.add_column("target", overflow="fold")

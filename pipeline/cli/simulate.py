@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...physics.waveform import Waveform
 
 kmc_app = typer.Typer(help="Kinetic Monte Carlo of the filament.", no_args_is_help=True)
-fem_app = typer.Typer(help="Continuum model of the filament.", no_args_is_help=True)
+fem_app = typer.Typer(help="Continuum models: a film of ions, or a filament.", no_args_is_help=True)
 
 _Device = Annotated[str, typer.Argument(help="Name or path of a device card.")]
 _Waveform = Annotated[
@@ -138,15 +138,34 @@ def _check_targets(out: Path | None, store: Path | None, series: bool) -> None:
             check_writable(place if series else place.parent)
 
 
-def _told(place: Path, trace: Any) -> None:
+def _told(place: Path | None, trace: Any) -> None:
     G, largest = trace["conductance"], float(abs(trace["current"]).max())
     replicas = f"{trace.sizes['replica']} replicas, " if "replica" in trace.dims else ""
     stdout().print(
-        f"{place}: {replicas}{trace.sizes['time']} instants, "
+        f"{'' if place is None else f'{place}: '}{replicas}{trace.sizes['time']} instants, "
         f"conductance {float(G.min()):.3g} to {float(G.max()):.3g} S, current up to {largest:.3g} A",
         soft_wrap=True,
         markup=False,
     )
+
+
+def _synapse(trace: Any) -> None:
+    """What the reads of a run of spikes say: the index of the last, and how the weight is forgotten."""
+    from ...compact import plasticity
+    from ...physics.trace import waveform_of
+
+    wave = waveform_of(trace)
+    if trace["conductance"].ndim != 1 or wave.reads_s.size == 0:
+        return
+    found = plasticity.indices(trace)
+    words = [f"A1 {plasticity.responses(trace)[0]:.4g} S"]
+    if found.size > 1:
+        words.append(f"A{found.size}/A1 {found[-1]:.4g}")
+    watch = float(wave.duration_s - wave.reads_s[-1])
+    if watch >= 5.0:
+        law = plasticity.retention(trace, window_s=(0.1, watch))
+        words.append(f"weight {law.b:.4g} (t/s)^-{law.m:.4g} from 0.1 to {watch:.3g} s, R2 {law.r2:.3f}")
+    stdout().print("  " + ", ".join(words), soft_wrap=True, markup=False)
 
 
 def _play(members: list[_Member], replicas: int, run: Callable[[_Member, Callable[[int, int], None]], Any]) -> None:
@@ -181,7 +200,8 @@ def _play(members: list[_Member], replicas: int, run: Callable[[_Member, Callabl
                 if member.out is not None:
                     traces.write(trace, member.out)
                 finished.members.append(member.label)
-                _told(member.out or member.store or Path(), trace)
+                _told(member.out or member.store, trace)
+                _synapse(trace)
         except KeyboardInterrupt:
             bars.stop()
             console.print(_interrupted(members, replicas, finished), style="yellow", soft_wrap=True, markup=False)
@@ -364,6 +384,13 @@ def _replica(trace: Any, number: int | None) -> Any:
     return trace.isel(replica=numbers.index(number))
 
 
+_Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", help="Picture of the trace (.png, .svg or .pdf); with --vary, a folder of PNG files."),
+]
+_Kept = Annotated[Path | None, typer.Option("--out", help="NetCDF file of the trace; with --vary, a folder.")]
+
+
 @fem_app.command("run")
 def fem_run(
     device: _Device,
@@ -376,21 +403,121 @@ def fem_run(
     temperature: _Temperature = 300.0,
     electrode: _Electrode = None,
 ) -> None:
-    """Play a protocol on a device with the continuum model.
+    """Play a protocol on a device with the continuum model that its card is for: a film of ions or a filament.
 
     Without --waveform, a sweep of --peak, --rate and --compliance (1e-3 A if not given).
+
+    Example: halidrift fem run john2022-ogb --peak 2 --compliance 1e-3 --out sweep.nc
     """
     text = _protocol(waveform, peak, rate, compliance, "1mA")
-    members = _members(text, vary, temperature, electrode, out, None)
-    from ...fem import FilamentFEM
+    _continuum(device, text, vary, temperature, electrode, out, None)
+
+
+@fem_app.command("filament")
+def fem_filament(
+    device: _Device,
+    out: _Kept = None,
+    waveform: _Waveform = None,
+    vary: _Vary = None,
+    peak: _Peaks = None,
+    rate: _Rate = None,
+    compliance: _Compliance = None,
+    temperature: _Temperature = 300.0,
+    electrode: _Electrode = None,
+    plot: _Plot = None,
+) -> None:
+    """SET and RESET of a filament: ions, current and heat about its axis.
+
+    Without --waveform, a sweep of --peak, --rate and --compliance (1e-3 A if not given).
+
+    Example: halidrift fem filament john2022-ogb --peak 2 --out sweep.nc --plot sweep.png
+    """
+    text = _protocol(waveform, peak, rate, compliance, "1mA")
+    _continuum(device, text, vary, temperature, electrode, out, plot, model="filament")
+
+
+@fem_app.command("film")
+def fem_film(
+    device: _Device,
+    out: _Kept = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            help="Of a synapse: single, pair, frequency, amplitudes, durations, numbers, retention or update, with "
+            "arguments if not those of Kim et al. 2019, as 'pair interval=60ms' (single if not given).",
+        ),
+    ] = None,
+    waveform: _Waveform = None,
+    vary: _Vary = None,
+    temperature: _Temperature = 300.0,
+    plot: _Plot = None,
+    profiles: Annotated[
+        bool, typer.Option("--profiles", help="Keep, and draw, density and potential across the film.")
+    ] = False,
+) -> None:
+    """Spikes on an ion film: the responses, and what they say about the synapse.
+
+    Example: halidrift fem film kim2019-n3 --protocol pair --vary interval=20ms,60ms,180ms --out pairs --plot pairs
+    """
+    if protocol is not None and waveform is not None:
+        raise InputError("--protocol does not go with --waveform", got=protocol, action="Give one of them")
+    _continuum(
+        device, waveform or protocol or "single", vary, temperature, None, out, plot, model="film", profiles=profiles
+    )
+
+
+def _continuum(
+    device: str,
+    text: str,
+    vary: list[str] | None,
+    temperature_K: float,
+    electrode: str | None,
+    out: Path | None,
+    plot: Path | None,
+    *,
+    model: str | None = None,
+    profiles: bool = False,
+) -> None:
+    """Play a series with a continuum model; `model` is that of the card, if not given."""
+    if out is None and plot is None:
+        raise InputError("Nothing would be kept", action="Give --out FILE.nc, --plot FILE.png, or both")
+    members = _members(text, vary, temperature_K, electrode, out, None)
+    if plot is not None:
+        _check_plot(plot, bool(vary))
+    from ...fem import FilamentFEM, IonFilm
     from ...physics.device import Device
 
     card = Device.load(device)
+    kind = model or ("film" if "ion_density_1_m3" in card.parameters else "filament")
 
-    def model(m: _Member) -> FilamentFEM:
-        return FilamentFEM(
-            card if m.electrode is None else card.with_electrode(m.electrode), temperature_K=m.temperature_K
-        )
+    def made(m: _Member) -> FilamentFEM | IonFilm:
+        own = card if m.electrode is None else card.with_electrode(m.electrode)
+        if kind == "film":
+            return IonFilm(own, temperature_K=m.temperature_K, profiles=profiles)
+        return FilamentFEM(own, temperature_K=m.temperature_K)
 
-    models = [model(m) for m in members]
-    _play(members, 1, lambda m, _: models[members.index(m)].simulate(m.waveform))
+    models = [made(m) for m in members]
+
+    def run(m: _Member, _: Any) -> Any:
+        trace = models[members.index(m)].simulate(m.waveform)
+        if plot is not None:
+            from ..figures import save
+            from ..figures.trace import overview
+
+            file = plot / f"{m.label.replace('/', '_').replace(' ', '')}.png" if vary else plot
+            stdout().print(f"Picture: {save(overview(trace), file)}", soft_wrap=True, markup=False)
+        return trace
+
+    _play(members, 1, run)
+
+
+def _check_plot(plot: Path, series: bool) -> None:
+    """Complain about a picture that could not be written before anything is simulated."""
+    from ..figures import KINDS
+    from ..stages import check_writable
+
+    if not series and plot.suffix.lower().removeprefix(".") not in KINDS:
+        allowed = ", ".join(f".{name}" for name in KINDS)
+        raise InputError("--plot is of an unknown kind", got=plot.name, allowed=allowed)
+    check_writable(plot if series else plot.parent)

@@ -238,14 +238,14 @@ def test_an_unknown_option_is_told_without_a_traceback(run):
 
 
 def test_ctrl_c_is_130_and_says_what_is_finished(run, tmp_path, monkeypatch):
-    from halidrift.pipeline import reproduce
+    from halidrift.pipeline import john2022 as paper
 
     def interrupted(out, *, progress, **_):
         progress("barriers", 1, 1, "done")
         progress("kmc_volatile", 0, 3, "")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reproduce, "john2022", interrupted)
+    monkeypatch.setattr(paper, "john2022", interrupted)
     code, _, err = run("reproduce", "john2022", "--out", tmp_path)
     assert code == 130
     assert "Finished stages: barriers." in err
@@ -430,3 +430,64 @@ def test_ctrl_c_says_how_many_replicas_are_done(run, narrow, tmp_path, monkeypat
         assert run(*asked)[0] == 0
         assert len(calls) - before == 3  # nothing twice
         assert ensemble.read(place).sizes["replica"] == 4
+
+
+# -- halidrift fem film, fem filament, reproduce kim2019 ---------------------------------------------------------------
+
+
+def test_a_synapse_protocol_is_played_and_told(run, tmp_path):
+    from halidrift.physics import synapse, trace
+
+    out = tmp_path / "pair.nc"
+    code, told, _ = run("fem", "film", "kim2019-n3", "--protocol", "pair interval=60ms", "--out", out)
+    assert code == 0
+    assert "A2/A1" in told
+    kept = trace.read(out)
+    assert trace.waveform_of(kept) == synapse.pair(60e-3)
+    # the general command goes by the card
+    code, _, _ = run("fem", "run", "kim2019-n3", "--waveform", "pair interval=60ms", "--out", tmp_path / "same.nc")
+    assert code == 0
+    assert trace.read(tmp_path / "same.nc")["current"].equals(kept["current"])
+
+
+def test_a_series_of_pictures_with_profiles(run, tmp_path):
+    code, _, _ = run(
+        "fem", "film", "kim2019-n1", "--vary", "amplitude=-0.5V,-1V", "--profiles", "--plot", tmp_path / "pictures"
+    )
+    assert code == 0
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["amplitude=-0.5V.png", "amplitude=-1V.png"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["kim2019-n3"], "Nothing would be kept"),
+        (["kim2019-n3", "--protocol", "pair", "--waveform", "single", "--out", "x.nc"], "does not go with"),
+        (["kim2019-n3", "--plot", "x.jpg"], "unknown kind"),
+        (["kim2019-n3", "--protocol", "pair interval=60", "--out", "x.nc"], "needs a unit"),
+        (["kim2019-n3", "--protocol", "triple", "--out", "x.nc"], "triple"),
+        (["john2022-ogb", "--out", "x.nc"], "ion_density_1_m3"),
+    ],
+)
+def test_a_film_that_cannot_be_played_is_told(run, tmp_path, monkeypatch, wrong, told):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("fem", "film", *wrong)
+    assert code == 2
+    assert told in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_filament_has_a_command_and_a_picture(run, tmp_path):
+    code, told, _ = run(
+        "fem", "filament", "john2022-ogb", "--waveform", "hold voltage=0.05V duration=1ms samples=3",
+        "--plot", tmp_path / "hold.png",
+    )  # fmt: skip
+    assert code == 0
+    assert "Picture" in told
+    assert (tmp_path / "hold.png").stat().st_size > 1000
+
+
+def test_reproduce_kim_says_which_films_there_are(run, tmp_path):
+    code, _, err = run("reproduce", "kim2019", "--out", tmp_path, "--films", "1,7")
+    assert code == 2
+    assert "1, 2, 3, 4, 5, inf" in err

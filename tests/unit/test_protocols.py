@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halidrift import Waveform
-from halidrift.physics import protocols
+from halidrift.physics import protocols, synapse
 from halidrift.physics.errors import DataError, InputError
 from halidrift.physics.protocols import Protocol, quantity, series, variation
 
@@ -42,6 +42,11 @@ def played(text):
         ),
         ("hold voltage=0.1V duration=100s", Waveform.hold(0.1, 100.0)),
         ("hold voltage=+100mV duration=1e5s first=1ms samples=9", Waveform.hold(0.1, 1e5, samples=9, first_s=1e-3)),
+        ("pair interval=60ms amplitude=-0.5V", synapse.pair(60e-3, amplitude_V=-0.5)),
+        ("frequency frequency=25Hz count=3", synapse.frequency(25.0, count=3)),
+        ("amplitudes amplitudes=-0.1V,-0.2V gap=50ms", synapse.amplitudes([-0.1, -0.2], gap_s=50e-3)),
+        ("retention lead=1s watch=5s", synapse.retention(lead_s=1.0, watch_s=5.0)),
+        ("update", synapse.update()),
         ("hold voltage=0V duration=2h", Waveform.hold(0.0, 7200.0)),
         ("hold voltage=1V duration=1e+2s+hold voltage=0V duration=1s", Waveform.hold(1, 100) + Waveform.hold(0, 1)),
         ("  triangle\n peaks = 1V , -1V\n rate = 1V/s ", Waveform.triangle([1.0, -1.0], 1.0)),
@@ -56,10 +61,10 @@ def test_a_text_is_the_call_that_it_names(text, made):
 def test_every_argument_of_every_maker_can_be_written():
     for kind, keys in protocols._KINDS.items():
         if kind != "csv":
-            arguments = inspect.signature(getattr(Waveform, kind)).parameters
+            arguments = inspect.signature(protocols._maker(kind)).parameters
             assert {key.argument for key in keys.values()} == set(arguments)
             for name, key in keys.items():
-                suffix = {"V": "_V", "s": "_s", "A": "_A", "V/s": "_V_s", "": ""}[key.unit]
+                suffix = {"V": "_V", "s": "_s", "A": "_A", "V/s": "_V_s", "Hz": "_Hz", "": ""}[key.unit]
                 assert key.argument == name + suffix
 
 

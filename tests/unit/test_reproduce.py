@@ -8,8 +8,10 @@ import xarray as xr
 from halidrift import Device, Waveform
 from halidrift.physics import trace as traces
 from halidrift.physics.errors import DataError, HalidriftError, InputError, OutputError
-from halidrift.pipeline import stages, targets
-from halidrift.pipeline.reproduce import STAGES, Settings, john2022, stimuli
+from halidrift.pipeline import stages
+from halidrift.pipeline.john2022 import STAGES, Settings, john2022, targets
+from halidrift.pipeline.john2022.job import stimuli
+from halidrift.pipeline.targets import KINDS, _ids
 
 DEVICE = Device.load("john2022-ogb")
 TINY = Settings(
@@ -171,7 +173,7 @@ def test_verdict_follows_from_target_and_value():
 
 
 def test_what_a_parameter_was_fitted_to_is_no_prediction():
-    fitted = {i for p in DEVICE.parameters.values() if p.kind == "calibrated" for i in targets._ids(p.fitted_to)}
+    fitted = {i for p in DEVICE.parameters.values() if p.kind == "calibrated" for i in _ids(p.fitted_to)}
     assert {"J-DIFF-02", "J-DIFF-08"} <= fitted
     for key, target in targets.TARGETS.items():
         made = targets.quantity(key, 1.0, device=DEVICE)
@@ -287,12 +289,12 @@ def test_results_follow_the_schema(finished):
         assert {"id", "quantity", "value", "unit", "kind", "target", "source", "uncertainty", "verdict", "note"} <= set(
             row
         )
-        assert row["kind"] in targets.KINDS
+        assert row["kind"] in KINDS
         assert row["verdict"] in ("hit", "miss", "no number to compare with")
         assert row["value"] is not None or row["note"]
     ids = {row["id"] for row in results["quantities"]}
     assert ids == {t.id for t in targets.TARGETS.values()}
-    assert {row["kind"] for row in results["quantities"]} == set(targets.KINDS)
+    assert {row["kind"] for row in results["quantities"]} == set(KINDS)
     calibrated = {p.name for p in DEVICE.parameters.values() if p.kind == "calibrated"}
     assert {p["name"] for p in results["calibrated_parameters"]} == calibrated
     assert all(p["fitted_to"] for p in results["calibrated_parameters"])

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..physics import trace as traces
-from ..physics.database import Database
-from ..physics.device import Device
-from ..physics.errors import ConvergenceError, InputError, ValidityError
-from ..physics.waveform import Waveform
+from ...physics import trace as traces
+from ...physics.database import Database
+from ...physics.device import Device
+from ...physics.errors import InputError
+from ...physics.waveform import Waveform
+from ..campaign import Campaign, Progress, Stages, attempt, parameters, part, prepared, publish, summary, write_results
+from ..stages import Result, Workers, write_text
 from . import report, verdicts
-from .stages import Cache, Result, Workers, check_writable, to_json, write_text
 
-__all__ = ["STAGES", "Campaign", "Settings", "john2022"]
+__all__ = ["STAGES", "Settings", "john2022", "stimuli"]
 
 STAGES = {
     "barriers": "barriers of the device card",
@@ -34,13 +34,8 @@ STAGES = {
 }
 """Stages in the order in which they run, with what they do."""
 
-Progress = Callable[[str, int, int, str], None]
 _WIDTH_S, _AMPLITUDE_V = 20e-3, 1.0  # John et al. 2022, relaxation test and Fig. 4b
 _SEEDS = {name: number for number, name in enumerate(STAGES)}
-
-
-def _silent(stage: str, done: int, total: int, note: str) -> None:
-    """No progress report."""
 
 
 @dataclass(frozen=True)
@@ -112,56 +107,21 @@ class Settings:
             raise InputError("compliances_A must be positive and ascending, at least two", got=str(self.compliances_A))
 
 
-@dataclass
-class Campaign:
-    """A finished run: what each stage left, and where the outputs are.
-
-    Attributes
-    ----------
-    folder : Path
-    settings : Settings
-    device : Device
-    stages : dict of str to Result
-    results : dict
-        The content of ``results.json``.
-    """
-
-    folder: Path
-    settings: Settings
-    device: Device
-    stages: dict[str, Result] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
-
-
 # -- jobs: run in worker processes -----------------------------------------------------------------------------
 
 
 def _ensemble(simulation: Any, waveform: Waveform, replicas: int, entropy: list[int]) -> xr.Dataset:
-    from ..kmc import ensemble
+    from ...kmc import ensemble
 
     return ensemble.run(simulation, waveform, replicas, rng=np.random.SeedSequence(entropy), processes=1)
 
 
-def _deterministic(simulation: Any, waveform: Waveform) -> xr.Dataset | str:
-    """The trace, or in words why the model cannot follow: a finding about the device, told in the report."""
-    try:
-        return simulation.simulate(waveform)
-    except (ValidityError, ConvergenceError) as error:
-        return f"{type(error).__name__}: {error}"
-
-
 def _stacked(simulation: Any, waveform: Waveform, replicas: int, entropy: list[int]) -> xr.Dataset | str:
-    try:
-        return _ensemble(simulation, waveform, replicas, entropy)
-    except (ValidityError, ConvergenceError) as error:
-        return f"{type(error).__name__}: {error}"
+    return attempt(_ensemble, simulation, waveform, replicas, entropy)
 
 
-def _part(jobs: Mapping[str, tuple[Any, ...]], workers: Workers, progress: Callable[[int, int], None]) -> Any:
-    """Run jobs; traces apart from the sentences that stand for those that failed."""
-    done = workers.map(jobs, progress)
-    failures = {name: value for name, value in done.items() if isinstance(value, str)}
-    return {"failures": failures}, {name: value for name, value in done.items() if not isinstance(value, str)}
+def _deterministic(simulation: Any, waveform: Waveform) -> xr.Dataset | str:
+    return attempt(simulation.simulate, waveform)
 
 
 # -- stages -------------------------------------------------------------------------------------------------------
@@ -225,7 +185,7 @@ def _barriers(device: Device) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
 
 
 def _kmc_volatile(device: Device, s: Settings, workers: Workers, progress: Callable[[int, int], None]) -> Any:
-    from ..kmc import FilamentKMC
+    from ...kmc import FilamentKMC
 
     waves = stimuli(s)
     plain = FilamentKMC(device, temperature_K=s.temperature_K)
@@ -246,11 +206,11 @@ def _kmc_volatile(device: Device, s: Settings, workers: Workers, progress: Calla
         name: (_ensemble, simulation, waves[wave], replicas, [s.seed, _SEEDS["kmc_volatile"], i])
         for i, (name, simulation, wave, replicas) in enumerate(plan)
     }
-    return _part(jobs, workers, progress)
+    return part(jobs, workers, progress)
 
 
 def _kmc_nonvolatile(device: Device, s: Settings, workers: Workers, progress: Callable[[int, int], None]) -> Any:
-    from ..kmc import FilamentKMC
+    from ...kmc import FilamentKMC
 
     waves = stimuli(s)
     model = FilamentKMC(device, temperature_K=s.temperature_K)
@@ -265,11 +225,11 @@ def _kmc_nonvolatile(device: Device, s: Settings, workers: Workers, progress: Ca
         name: (_stacked, simulation, waves[wave], replicas, [s.seed, _SEEDS["kmc_nonvolatile"], i])
         for i, (name, simulation, wave, replicas) in enumerate(plan)
     }
-    return _part(jobs, workers, progress)
+    return part(jobs, workers, progress)
 
 
 def _fem(device: Device, s: Settings, workers: Workers, progress: Callable[[int, int], None]) -> Any:
-    from ..fem import FilamentFEM
+    from ...fem import FilamentFEM
 
     waves = stimuli(s)
     model = FilamentFEM(device, temperature_K=s.temperature_K)
@@ -280,13 +240,13 @@ def _fem(device: Device, s: Settings, workers: Workers, progress: Callable[[int,
         **{f"set_{c:g}A": (_deterministic, model, waves[f"set_{c:g}A"]) for c in reversed(s.compliances_A)},
         "set_gold": (_deterministic, gold, waves[f"set_{top:g}A"]),
     }
-    return _part(jobs, workers, progress)
+    return part(jobs, workers, progress)
 
 
 def _compact(
     s: Settings, volatile: Result, nonvolatile: Result, fem: Result, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
-    from ..compact import NonVolatile, Volatile, fit
+    from ...compact import NonVolatile, Volatile, fit
 
     progress(0, 3)
     pulses = [volatile.traces[n] for n in sorted(volatile.traces) if n.startswith("pulses_")]
@@ -313,8 +273,8 @@ def _compact(
 def _reservoir(
     s: Settings, cell: Any, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
-    from .reservoir import Reservoir
-    from .spikes import FiringPatterns
+    from ..reservoir import Reservoir
+    from ..spikes import FiringPatterns
 
     progress(0, 2)
     task = FiringPatterns(per_class=s.per_class, rng=np.random.default_rng([s.seed, _SEEDS["reservoir"], 0]))
@@ -347,7 +307,7 @@ def _reservoir(
 def _readouts(
     s: Settings, states: xr.Dataset, synapse: Any, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
-    from .readout import DeltaRuleReadout, IccReadout
+    from ..readout import DeltaRuleReadout, IccReadout
 
     X, y = states["state"].values, states["label"].values
     total = 2 * s.trainings
@@ -437,26 +397,15 @@ def john2022(
     code that it runs are the same.
     """
     s = Settings() if settings is None else settings
-    tell = _silent if progress is None else progress
-    workers_count = (os.cpu_count() or 1) if processes is None else processes
-    if isinstance(workers_count, bool) or int(workers_count) != workers_count or workers_count < 1:
-        raise InputError("processes must be a whole number", got=processes, allowed=">= 1")
-    folder = check_writable(out)
-    card = device if isinstance(device, Device) else Device.load(device)
-    cache = Cache(folder / ".stages", fresh=fresh)
-    job = Campaign(folder, s, card)
+    folder, devices, workers_count = prepared(out, [device], processes)
+    job = Campaign("john2022", folder, s, devices)
+    card = job.device
+    stage = Stages(job, "pipeline/john2022/job.py", fresh=fresh, progress=progress)
     base = {"device": card.to_dict(), "temperature_K": s.temperature_K}
     waves = {name: w.to_dict() for name, w in stimuli(s).items()}
     steep = {name: w for name, w in waves.items() if name.startswith(("loop_", "set_"))}
     hard = {name: w for name, w in waves.items() if name.startswith(("loop_", "retention", "write"))}
     soft = {name: w for name, w in waves.items() if name not in steep and name not in hard}
-    mine = "pipeline/reproduce.py"
-
-    def stage(name: str, inputs: dict[str, Any], levels: Sequence[str], compute: Callable[..., Any]) -> Result:
-        result = cache.run(name, inputs, [*levels, mine], lambda: compute(lambda d, n: tell(name, d, n, "")))
-        tell(name, 1, 1, "cached" if result.cached else "done")
-        job.stages[name] = result
-        return result
 
     with Workers(workers_count) as workers:
         provenance = {n: [p.kind, p.origin, p.note] for n, p in sorted(card.parameters.items())}
@@ -496,7 +445,7 @@ def john2022(
         ["physics", "compact"],
         lambda p: _compact(s, volatile, nonvolatile, fem, p),
     )
-    from ..compact import NonVolatile, Volatile
+    from ...compact import NonVolatile, Volatile
 
     cell = Volatile.from_dict(compact.data["volatile"])
     synapse = NonVolatile.from_dict(compact.data["nonvolatile"])
@@ -513,30 +462,25 @@ def john2022(
         [*network, "pipeline/readout.py", "pipeline/_readout.py"],
         lambda p: _readouts(s, reservoir.traces["states"], synapse, p),
     )
-    _write(job, cell, synapse, lambda done, total: tell("report", done, total, ""))
-    tell("report", 1, 1, "done")
+    _write(job, cell, synapse, lambda done, total: stage.tell("report", done, total, ""))
+    stage.tell("report", 1, 1, "done")
     return job
 
 
 def _write(job: Campaign, cell: Any, synapse: Any, progress: Callable[[int, int], None]) -> None:
     """Everything that a reader opens; each file appears whole."""
-    from .. import __version__
+    from ... import __version__
 
     s, steps = job.settings, 5
     progress(0, steps)
-    files = {}
-    for stage_name, result in job.stages.items():
-        for name, data in result.traces.items():
-            file = job.folder / "traces" / f"{stage_name}-{name}.nc"
-            traces.write(data, file)  # also of a cached stage: what lies there may be of other settings
-            files[f"{stage_name}/{name}"] = file.relative_to(job.folder).as_posix()
+    files = publish(job)
     progress(1, steps)
     for model, stem in ((cell, "cell"), (synapse, "synapse")):
         for suffix in (".sp", ".va"):
             model.export(job.folder / f"{stem}{suffix}")
     progress(2, steps)
     quantities = verdicts.quantities(job.stages, s, job.device, cell, synapse)
-    parameters = [asdict(p) | {"origin": p.origin} for p in job.device.parameters.values()]
+    everything, fitted = parameters(job.device)
     job.results = {
         "job": "john2022",
         "version": __version__,
@@ -545,14 +489,8 @@ def _write(job: Campaign, cell: Any, synapse: Any, progress: Callable[[int, int]
         "statement": "No accuracy, confusion matrix or other network result enters any fit or any device parameter. "
         "What was calibrated is listed below with the device-level observable that it was fitted to.",
         "quantities": quantities,
-        "calibrated_parameters": [
-            {k: p[k] for k in ("name", "value", "unit", "fitted_to", "note")}
-            for p in parameters
-            if p["kind"] == "calibrated"
-        ],
-        "device_parameters": [
-            {k: p[k] for k in ("name", "value", "unit", "kind", "origin", "range", "note")} for p in parameters
-        ],
+        "calibrated_parameters": fitted,
+        "device_parameters": everything,
         "fitted_parameters": {
             name: job.stages["compact"].data[name]["parameters"] for name in ("volatile", "nonvolatile")
         },
@@ -565,16 +503,11 @@ def _write(job: Campaign, cell: Any, synapse: Any, progress: Callable[[int, int]
             }
             for name in ("delta", "icc")
         },
-        "failures": {
-            f"{name}/{what}": text
-            for name, result in job.stages.items()
-            for what, text in result.data.get("failures", {}).items()
-        },
-        "stages": {n: {"key": r.key, "wall_s": round(r.wall_s, 2)} for n, r in job.stages.items()},
+        **summary(job),
         "traces": files,
         "references": verdicts.references(job.stages, job.device, cell, synapse),
     }
-    write_text(to_json(job.results, indent=1) + "\n", job.folder / "results.json")
+    write_results(job)
     progress(3, steps)
     page = report.render(job, cell, synapse)
     progress(4, steps)

@@ -10,13 +10,13 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from ..compact import characterise
-from ..physics import trace as traces
-from ..physics.citations import citations
-from ..physics.constants import BOLTZMANN_EV_K
-from ..physics.device import Device
-from ..physics.errors import InputError
-from .stages import Result
+from ...compact import characterise
+from ...physics import trace as traces
+from ...physics.citations import citations
+from ...physics.constants import BOLTZMANN_EV_K
+from ...physics.device import Device
+from ...physics.errors import InputError
+from ..stages import Result
 from .targets import quantity
 
 __all__ = ["growth", "icc_law", "programmed", "quantities", "references", "relaxed"]

@@ -1,25 +1,19 @@
-"""The report: one page that stands alone, figures inside."""
+"""The report on John et al. 2022."""
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 
+from .. import page
+from ..figures import john2022 as figures
 from . import verdicts
-from .figures import john2022 as figures
-from .figures import uri
-from .targets import formatted
 
 if TYPE_CHECKING:
-    from .reproduce import Campaign
+    from ..campaign import Campaign
 
 __all__ = ["draw", "render"]
-
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def draw(job: Campaign, cell: Any, synapse: Any) -> dict[str, Any]:
@@ -131,12 +125,6 @@ _CAPTIONS = {
 }
 
 
-def _figure(value: float | str | None) -> str:
-    if value is None or isinstance(value, str):
-        return value or "-"
-    return f"{value:.4g}" if math.isfinite(value) else "-"
-
-
 def render(job: Campaign, cell: Any, synapse: Any) -> str:
     """The report as HTML.
 
@@ -147,31 +135,17 @@ def render(job: Campaign, cell: Any, synapse: Any) -> str:
     cell, synapse : Volatile, NonVolatile
         The fitted models.
     """
-    from .reproduce import STAGES
+    from .job import STAGES
 
-    drawn = draw(job, cell, synapse)
-    parts = {
-        name: {"uri": uri(figure), "alt": _CAPTIONS[name][0], "caption": _CAPTIONS[name][1]}
-        for name, figure in drawn.items()
-    }
+    parts = page.placed(draw(job, cell, synapse), _CAPTIONS)
     network = ("patterns", "confusions", "training")
-    verdict = [row["verdict"] for row in job.results["quantities"]]
     writes = [run["writes"] for run in job.stages["readouts"].data["icc"]]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"formatted": formatted, "figure": _figure}
-    return environment.get_template("report.html.j2").render(
+    return page.render(
+        "john2022.html.j2",
         results=job.results,
         nodes=job.stages["reservoir"].data["nodes"],
         names=STAGES,
-        hits=verdict.count("hit"),
-        misses=verdict.count("miss"),
-        checkable=verdict.count("hit") + verdict.count("miss"),
+        **page.counts(job.results),
         device_figures=[part for name, part in parts.items() if name not in network],
         network_figures=[parts[name] for name in network],
         writes={key: f"{np.mean([run[key] for run in writes]):.0f}" for key in ("mean", "max")},

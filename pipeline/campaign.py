@@ -1,0 +1,162 @@
+"""What every job of `halidrift reproduce` shares: stages that are kept, outputs that appear whole, one schema."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..physics import trace as traces
+from ..physics.device import Device
+from ..physics.errors import ConvergenceError, InputError, ValidityError
+from .stages import Cache, Result, Workers, check_writable, to_json, write_text
+
+__all__ = ["Campaign", "Progress", "Stages", "attempt", "part", "publish", "summary"]
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with a stage, what of it is done, all of it, and a note: ``"cached"``, ``"done"`` or nothing."""
+
+Step = Callable[[int, int], None]
+
+
+@dataclass
+class Campaign:
+    """A finished run: what each stage left, and where the outputs are.
+
+    Attributes
+    ----------
+    name : str
+        Of the job.
+    folder : Path
+    settings : dataclass
+    devices : tuple of Device
+        One, or one for each film.
+    stages : dict of str to Result
+    results : dict
+        The content of ``results.json``.
+    """
+
+    name: str
+    folder: Path
+    settings: Any
+    devices: tuple[Device, ...]
+    stages: dict[str, Result] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> Device:
+        """The device of a job that has one."""
+        (only,) = self.devices
+        return only
+
+
+class Stages:
+    """Runs the stages of a job, each from the cache where nothing that it depends on has changed.
+
+    Parameters
+    ----------
+    job : Campaign
+    source : str
+        Module of the job; part of the hash of every stage.
+    fresh : bool
+        Forget finished stages.
+    progress : Progress, optional
+    """
+
+    def __init__(self, job: Campaign, source: str, *, fresh: bool = False, progress: Progress | None = None):
+        self.job, self.source = job, source
+        self.tell: Progress = (lambda *_: None) if progress is None else progress
+        self.cache = Cache(job.folder / ".stages", fresh=fresh)
+
+    def __call__(
+        self, name: str, inputs: Mapping[str, Any], levels: Sequence[str], compute: Callable[[Step], Any]
+    ) -> Result:
+        """Run one stage; `compute` takes (done, total) reports and returns plain data and datasets."""
+
+        def step(done: int, total: int) -> None:
+            self.tell(name, done, total, "")
+
+        result = self.cache.run(name, inputs, [*levels, self.source], lambda: compute(step))
+        self.tell(name, 1, 1, "cached" if result.cached else "done")
+        self.job.stages[name] = result
+        return result
+
+
+def prepared(
+    out: str | os.PathLike[str], devices: Sequence[str | os.PathLike[str] | Device], processes: int | None
+) -> tuple[Path, tuple[Device, ...], int]:
+    """Folder, cards and number of workers, all tried before any work.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    InputError, DataError
+        If a card or the number is wrong.
+    """
+    count = (os.cpu_count() or 1) if processes is None else processes
+    if isinstance(count, bool) or int(count) != count or count < 1:
+        raise InputError("processes must be a whole number", got=processes, allowed=">= 1")
+    folder = check_writable(out)
+    return folder, tuple(d if isinstance(d, Device) else Device.load(d) for d in devices), int(count)
+
+
+# -- work -----------------------------------------------------------------------------------------------------------
+
+
+def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a simulation returns, or in words why the model cannot follow: a finding, told in the report."""
+    try:
+        return function(*arguments)
+    except (ValidityError, ConvergenceError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def part(jobs: Mapping[str, tuple[Any, ...]], workers: Workers, progress: Step) -> Any:
+    """Run jobs; traces apart from the sentences that stand for those that failed."""
+    done = workers.map(jobs, progress)
+    failures = {name: value for name, value in done.items() if isinstance(value, str)}
+    return {"failures": failures}, {name: value for name, value in done.items() if not isinstance(value, str)}
+
+
+# -- outputs --------------------------------------------------------------------------------------------------------
+
+
+def publish(job: Campaign) -> dict[str, str]:
+    """Write every trace; where each lies, by stage and name."""
+    files = {}
+    for stage, result in job.stages.items():
+        for name, data in result.traces.items():
+            file = job.folder / "traces" / f"{stage}-{name}.nc"
+            traces.write(data, file)  # also of a cached stage: what lies there may be of other settings
+            files[f"{stage}/{name}"] = file.relative_to(job.folder).as_posix()
+    return files
+
+
+def parameters(device: Device) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Every parameter of a card, and those that were calibrated with what they were fitted to."""
+    rows = [asdict(p) | {"origin": p.origin} for p in device.parameters.values()]
+    everything = [{k: p[k] for k in ("name", "value", "unit", "kind", "origin", "range", "note")} for p in rows]
+    fitted = [
+        {k: p[k] for k in ("name", "value", "unit", "fitted_to", "note")} for p in rows if p["kind"] == "calibrated"
+    ]
+    return everything, fitted
+
+
+def summary(job: Campaign) -> dict[str, Any]:
+    """What the results of every job hold."""
+    return {
+        "failures": {
+            f"{name}/{what}": text
+            for name, result in job.stages.items()
+            for what, text in result.data.get("failures", {}).items()
+        },
+        "stages": {n: {"key": r.key, "wall_s": round(r.wall_s, 2)} for n, r in job.stages.items()},
+    }
+
+
+def write_results(job: Campaign) -> None:
+    """Write ``results.json``; whole or not at all."""
+    write_text(to_json(job.results, indent=1) + "\n", job.folder / "results.json")

@@ -1,0 +1,227 @@
+"""Figures of the reproduction of Kim et al. 2019: one for each protocol, all films, the paper's trend beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from numpy.typing import NDArray
+
+from ._style import COLOURS, below, panels, styled
+
+__all__ = ["arrhenius", "conditions", "energy", "forgetting", "plasticity", "single", "update"]
+
+Array = NDArray[np.float64]
+
+_FILMS = {
+    "1": ("black", "o"),
+    "2": ("blue", "s"),
+    "3": ("sky", "^"),
+    "4": ("green", "v"),
+    "5": ("orange", "D"),
+    "inf": ("vermillion", "P"),
+}
+
+
+def _label(film: str) -> str:
+    return "3D (n = ∞)" if film == "inf" else f"n = {film}"
+
+
+def _look(film: str) -> dict[str, Any]:
+    colour, marker = _FILMS[film]
+    return {"color": COLOURS[colour], "marker": marker, "markersize": 3.5}
+
+
+@styled
+def single(curves: Mapping[str, tuple[Array, Array]], read_V: float) -> Figure:
+    """EPSC of each film: electrons' current at the read voltage (A) against time (s) from the start of the spike."""
+    figure, axes = panels(7.6, 3.6, 1, 2)
+    left, right = axes[0]
+    for film, (time, current) in curves.items():
+        colour = COLOURS[_FILMS[film][0]]
+        left.plot(1e3 * time, 1e12 * current, color=colour, label=_label(film))
+        right.plot(1e3 * time, current / current[0], color=colour)
+    left.set_yscale("log")
+    left.set_ylabel(f"|electrons' current at {read_V:g} V| (pA)")
+    right.set_ylabel("over its value before the spike")
+    right.set_yscale("log")
+    for ax in (left, right):
+        ax.axvspan(0.0, 20.0, color="#eeeeee")
+        ax.set_xlabel("time from the start of the spike (ms)")
+    left.set_title("One spike of -1 V, 20 ms (shaded)")
+    right.set_title("Paper: abrupt rise, gradual decay;\nthe smallest current in the 2D film")
+    below(figure, left, columns=6)
+    return figure
+
+
+@styled
+def plasticity(found: Mapping[str, tuple[str, str, str, Mapping[str, tuple[Array, Array]]]]) -> Figure:
+    """The five indices: by panel the axis label, the index, the paper's trend, and for each film x and y."""
+    figure, axes = panels(8.6, 5.2, 2, 3)
+    panel = list(axes.ravel())
+    for ax, (axis, index, trend, curves) in zip(panel, found.values(), strict=False):
+        # two films apart by 1 % are alike on any axis that also holds a factor of ten
+        for film, (x, y) in curves.items():
+            ax.plot(x[y != 1.0], y[y != 1.0] - 1.0, label=_label(film), **_look(film))
+        ax.set_xlabel(axis)
+        ax.set_ylabel(f"{index} - 1")
+        ax.set_yscale("log")
+        ax.set_title(f"Paper: {trend}")
+        _trend(ax, trend)
+    for ax in panel[len(found) :]:
+        ax.axis("off")
+    below(figure, *panel[: len(found)], columns=6)
+    return figure
+
+
+def _trend(ax: Any, trend: str) -> None:
+    """The paper's trend as an arrow; it prints no values outside its figures."""
+    low, high = (0.12, 0.30) if trend == "rises" else (0.30, 0.12)
+    ax.annotate(
+        "",
+        xy=(0.30, 0.55 + high),
+        xytext=(0.06, 0.55 + low),
+        xycoords="axes fraction",
+        arrowprops={"arrowstyle": "-|>", "color": COLOURS["grey"], "linewidth": 2.0},
+    )
+
+
+@styled
+def forgetting(
+    curves: Mapping[str, tuple[Array, Array]],
+    fits: Mapping[str, tuple[float, float]],
+    table: Mapping[str, Sequence[float]],
+) -> Figure:
+    """Weight after 30 spikes against time (s) for each film, with the paper's b t^-m; m of both beside."""
+    figure, axes = panels(8.6, 4.0, 1, 2, width_ratios=[1.5, 1.0])
+    left, right = axes[0]
+    for film, (t, y) in curves.items():
+        colour = COLOURS[_FILMS[film][0]]
+        shown = (t > 0.01) & (y > 1e-6)
+        left.plot(t[shown], y[shown], color=colour, label=_label(film))
+        b, m = table[film][:2]
+        times = np.geomspace(0.1, 15.0, 20)
+        left.plot(times, b * times**-m, color=colour, linestyle=":", linewidth=2.0)
+    left.plot([], [], color=COLOURS["grey"], linestyle=":", linewidth=2.0, label="paper, b t$^{-m}$")
+    left.set_xscale("log")
+    left.set_yscale("log")
+    left.set_ylim(3e-5, 1.5)
+    left.set_xlabel("time after the 30th spike (s)")
+    left.set_ylabel("weight, change over its peak")
+    left.set_title("Retention, read at -0.1 V")
+    names = list(table)
+    at = np.arange(len(names))
+    right.plot(
+        at, [table[n][1] for n in names], "o", color=COLOURS["grey"], markersize=9, fillstyle="none", label="paper"
+    )
+    shown_at = [i for i, n in enumerate(names) if n in fits]
+    right.plot(shown_at, [fits[names[i]][1] for i in shown_at], "x", color=COLOURS["vermillion"], label="IonFilm")
+    right.set_xticks(at, ["∞" if n == "inf" else n for n in names])
+    right.set_xlabel("n")
+    right.set_ylabel("power function rate m")
+    right.set_ylim(bottom=0.0)
+    right.set_title("Table 2")
+    below(figure, left, right, columns=5)
+    return figure
+
+
+@styled
+def conditions(rows: Mapping[str, Mapping[str, float]], table: Mapping[str, Sequence[float]]) -> Figure:
+    """m of each film under other conditions of reading (condition -> film -> m)."""
+    figure, axes = panels(8.0, 0.30 * len(rows) + 1.6)
+    ax = axes[0, 0]
+    for place, values in enumerate(rows.values()):
+        for film, m in values.items():
+            ax.plot(m, place, linestyle="none", label=_label(film), **{**_look(film), "markersize": 6})
+    for film in {film for values in rows.values() for film in values}:
+        ax.axvline(table[film][1], color=COLOURS[_FILMS[film][0]], linewidth=0.8, linestyle=":")
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.invert_yaxis()
+    ax.set_xlabel("power function rate m (dotted: Table 2)")
+    ax.set_title("What the same film shows to another reader")
+    below(figure, ax, columns=6)
+    return figure
+
+
+@styled
+def update(curves: Mapping[str, Array]) -> Figure:
+    """Conductance after each potentiating and depressing spike; n = 3 apart with the straight line."""
+    figure, axes = panels(7.6, 3.6, 1, 2)
+    left, right = axes[0]
+    if "3" in curves:
+        G = 1e12 * curves["3"]
+        half = G.size // 2
+        left.plot(np.arange(1, G.size + 1), G, **_look("3"), label="IonFilm, n = 3")
+        for start, stop in ((0, half), (half, G.size)):
+            left.plot([start + 1, stop], [G[start], G[stop - 1]], ":", color=COLOURS["grey"], label="straight line")
+    left.set_xlabel("spike")
+    left.set_ylabel("conductance (pS)")
+    left.set_title("20 of -1 V, 20 of +1 V\nPaper: almost linear")
+    for film, values in curves.items():
+        right.plot(np.arange(1, values.size + 1), values / values[0], label=_label(film), **_look(film))
+    right.set_yscale("log")
+    right.set_xlabel("spike")
+    right.set_ylabel("over the first")
+    right.set_title("Every film")
+    below(figure, left, right, columns=4)
+    return figure
+
+
+@styled
+def energy(areas_um2: Sequence[float], by_film: Mapping[str, Sequence[float]]) -> Figure:
+    """E = P I t against area for each film, and what the paper prints for n = 1."""
+    figure, axes = panels(5.6, 3.8)
+    ax = axes[0, 0]
+    for film, energies in by_film.items():
+        ax.plot(areas_um2, 1e15 * np.asarray(energies), label=_label(film), **_look(film))
+    ax.plot(
+        [6.25e4], [18.0], "o", color=COLOURS["grey"], markersize=10, fillstyle="none", label="paper, n = 1, ≈ 18 fJ"
+    )
+    ax.axhspan(1.0, 10.0, color="#eeeeee", label="biological, 1-10 fJ")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xticks(areas_um2, [f"{a:g}" for a in areas_um2])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("area (µm²)")
+    ax.set_ylabel("P I t (fJ)")
+    ax.set_title("Energy of a -1 V, 20 ms event. Paper: in proportion to the area")
+    below(figure, ax, columns=4)
+    return figure
+
+
+@styled
+def arrhenius(
+    lines: Mapping[str, tuple[Array, Array]],
+    energies: Mapping[str, Mapping[str, float]],
+    table: Mapping[str, Sequence[float]],
+) -> Figure:
+    """ln R against 1000/T for each film, and E_A: the paper's, ions at rest, ions under the read, after a spike."""
+    figure, axes = panels(8.0, 3.8, 1, 2)
+    left, right = axes[0]
+    for film, (T, R) in lines.items():
+        left.plot(1e3 / T, np.log(R), label=_label(film), **_look(film))
+    left.set_xlabel("1000 K / T")
+    left.set_ylabel("ln (R / Ω)")
+    left.set_title("Resistance while it is read")
+    names = list(energies)
+    at = np.arange(len(names))
+    right.plot(
+        at, [table[n][2] for n in names], "o", color=COLOURS["grey"], markersize=10, fillstyle="none", label="paper"
+    )
+    styles = {
+        "rest": ("+", "blue", "ions at rest (put in)"),
+        "read": ("x", "vermillion", "while read"),
+        "spike": ("1", "green", "after a spike"),
+    }
+    for name, (marker, colour, label) in styles.items():
+        right.plot(at, [energies[n][name] for n in names], marker, color=COLOURS[colour], label=label)
+    right.set_xticks(at, ["∞" if n == "inf" else n for n in names])
+    right.set_xlabel("n")
+    right.set_ylabel("E$_A$ (eV)")
+    right.set_ylim(bottom=0.0)
+    right.set_title("Activation energy of the resistance")
+    below(figure, left, right, columns=5)
+    return figure

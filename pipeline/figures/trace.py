@@ -1,0 +1,137 @@
+"""Any trace at a glance: voltage, current, conductance, temperature, and profiles across the film."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from ._style import COLOURS, panels, styled
+
+__all__ = ["overview"]
+
+_PARTS = {
+    "electronic_current": ("electrons", "blue"),
+    "ionic_current": ("ions", "vermillion"),
+    "displacement_current": ("displacement", "grey"),
+}
+_PROFILES = 6  # instants shown
+
+
+@styled
+def overview(trace: xr.Dataset) -> Figure:
+    """Voltage, current and conductance against time, the loop of a sweep, and what else the trace holds.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run of any model. A highest temperature, the parts of the current and profiles over ``position`` are shown
+        where the trace has them.
+    """
+    time, voltage = trace["time"].values, trace["voltage"].values
+    # a sweep turns its voltage slowly; spikes jump
+    sweep = 0 < np.abs(np.diff(voltage)).max() < 0.25 * np.ptp(voltage)
+    wanted = ["voltage", "current", "conductance"]
+    wanted += ["loop"] if sweep else []
+    wanted += ["temperature"] if "temperature_max" in trace else []
+    wanted += [name for name in ("density", "potential") if name in trace and trace[name].dims == ("time", "position")]
+    columns = 2 if len(wanted) == 4 else 3
+    rows = -(-len(wanted) // columns)
+    figure, axes = panels(3.0 * columns, 2.7 * rows, rows, columns)
+    for ax, name in zip(axes.ravel(), wanted, strict=False):
+        _DRAW[name](ax, trace, time)
+    for ax in axes.ravel()[len(wanted) :]:
+        ax.axis("off")
+    figure.suptitle(str(trace.attrs.get("model", "")), fontsize=9)
+    return figure
+
+
+def _time(ax: Any, label: str, title: str) -> None:
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel(label)
+    ax.set_title(title)
+
+
+def _voltage(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    ax.plot(time, trace["voltage"].values, color=COLOURS["black"], label="source")
+    ax.plot(time, trace["device_voltage"].values, color=COLOURS["sky"], linestyle="--", label="device")
+    ax.legend()
+    _time(ax, "voltage (V)", "Stimulus")
+
+
+def _magnitude(values: Any) -> Any:
+    """Zero has no place on a logarithmic axis."""
+    size = np.abs(values)
+    return np.where(size > 0, size, np.nan)
+
+
+def _current(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    parts = {name: look for name, look in _PARTS.items() if name in trace}
+    if not parts:
+        ax.plot(time, _magnitude(trace["current"].values), color=COLOURS["blue"])
+    for name, (label, colour) in parts.items():
+        values = _magnitude(trace[name].values)
+        if np.isfinite(values).any():
+            ax.plot(time, values, color=COLOURS[colour], label=label)
+    if parts:
+        ax.legend()
+    ax.set_yscale("log")
+    _time(ax, "|current| (A)", "Current")
+
+
+def _conductance(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    values = trace["conductance"].values
+    ax.plot(time, values, color=COLOURS["green"])
+    if values.min() > 0 and values.max() > 10 * values.min():
+        ax.set_yscale("log")
+    _time(ax, "conductance (S)", "Conductance")
+
+
+def _loop(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    ax.plot(trace["voltage"].values, _magnitude(trace["current"].values), color=COLOURS["blue"])
+    ax.set_yscale("log")
+    ax.set_xlabel("source voltage (V)")
+    ax.set_ylabel("|current| (A)")
+    ax.set_title("Current against voltage")
+
+
+def _temperature(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    ax.plot(time, trace["temperature_max"].values, color=COLOURS["vermillion"])
+    _time(ax, "temperature (K)", "Hottest point")
+
+
+def _profile(ax: Any, trace: xr.Dataset, name: str) -> None:
+    """A quantity across the film at instants spread over the trace."""
+    x, time = 1e9 * trace["position"].values, trace["time"].values
+    for k, i in enumerate(np.unique(np.linspace(0, time.size - 1, _PROFILES).astype(int))):
+        colour = colormaps["cividis"](k / (_PROFILES - 1))
+        ax.plot(x, trace[name].values[i], color=colour, label=f"{time[i]:.3g} s")
+    ax.set_xlabel("distance from the active electrode (nm)")
+    ax.legend(fontsize=6.5)
+
+
+def _density(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    _profile(ax, trace, "density")
+    ax.set_yscale("log")
+    ax.set_ylabel("mobile ions (1/m$^3$)")
+    ax.set_title("Ions across the film")
+
+
+def _potential(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    _profile(ax, trace, "potential")
+    ax.set_ylabel("potential (V)")
+    ax.set_title("Potential across the film")
+
+
+_DRAW: dict[str, Any] = {
+    "voltage": _voltage,
+    "current": _current,
+    "conductance": _conductance,
+    "loop": _loop,
+    "temperature": _temperature,
+    "density": _density,
+    "potential": _potential,
+}

@@ -1,0 +1,133 @@
+"""The report on Kim et al. 2019."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...compact import plasticity
+from ...physics import synapse
+from .. import page
+from ..figures import kim2019 as figures
+from . import verdicts
+from .targets import TABLE_2, TRENDS
+
+if TYPE_CHECKING:
+    from ..campaign import Campaign
+
+__all__ = ["draw", "render"]
+
+_AXES = {
+    "pair": ("interval (ms)", "A2 / A1", 1e3),
+    "frequency": ("frequency (Hz)", "A5 / A1", 1.0),
+    "amplitudes": ("amplitude (V)", "An / A1", -1.0),
+    "durations": ("duration (ms)", "An / A1", 1e3),
+    "numbers": ("number of spikes", "An / A1", 1.0),
+}
+
+
+def draw(job: Campaign) -> dict[str, Any]:
+    """Every figure of a finished job, by name: matplotlib figures."""
+    from .job import AREAS_UM2
+
+    films = job.settings.films
+    kept = {name: result.traces for name, result in job.stages.items()}
+    drawn: dict[str, Any] = {}
+    curves = {}
+    for n in films:
+        trace = kept["plasticity"].get(f"n{n}-single")
+        if trace is not None:
+            current = np.abs(trace["conductance"].values * synapse.READ_V)
+            curves[n] = (trace["time"].values - synapse.LEAD_S, current)
+    drawn["single"] = figures.single(curves, synapse.READ_V)
+    found = {}
+    for protocol, (axis, index, factor) in _AXES.items():
+        lines = {n: verdicts.series(job, n, protocol) for n in films}
+        label = axis if factor > 0 else f"- {axis}"
+        found[protocol] = (
+            label,
+            index,
+            TRENDS[protocol][2],
+            {n: (factor * x, y) for n, (x, y) in lines.items() if x.size},
+        )
+    drawn["plasticity"] = figures.plasticity(found)
+    decays = {n: kept["retention"].get(f"n{n}-published") for n in films}
+    rows = job.results["retention"]
+    fits = {r["film"]: (r["b"], r["m"]) for r in rows if r["condition"] == "as published" and r["m"] is not None}
+    drawn["forgetting"] = figures.forgetting(
+        {n: plasticity.decay(trace) for n, trace in decays.items() if trace is not None}, fits, TABLE_2
+    )
+    read: dict[str, dict[str, float]] = {}
+    for r in rows:
+        if r["m"] is not None:
+            read.setdefault(r["condition"], {})[r["film"]] = r["m"]
+    drawn["conditions"] = figures.conditions(read, TABLE_2)
+    updates = {n: kept["update"].get(f"n{n}-update") for n in films}
+    drawn["update"] = figures.update({n: plasticity.responses(t) for n, t in updates.items() if t is not None})
+    by_film = {}
+    for n in films:
+        found_areas = [t for a in AREAS_UM2 if (t := kept["energy"].get(f"n{n}-area_{a:g}um2")) is not None]
+        if len(found_areas) == len(AREAS_UM2):
+            by_film[n] = [verdicts.event(t) for t in found_areas]
+    drawn["energy"] = figures.energy(AREAS_UM2, by_film)
+    warm = {n: verdicts.arrhenius(job, n) for n in films}
+    lines = {}
+    for n in films:
+        T = [K for K in job.settings.temperatures_K if f"n{n}-{K:g}K" in kept["arrhenius"]]
+        lines[n] = (np.array(T), np.array([verdicts.resistance(job, n, K)["read"] for K in T]))
+    drawn["arrhenius"] = figures.arrhenius(
+        lines, {n: {k: v.value_eV for k, v in found.items()} for n, found in warm.items()}, TABLE_2
+    )
+    return drawn
+
+
+_CAPTIONS = {
+    "single": (
+        "postsynaptic current of one spike",
+        "Excitatory postsynaptic current: one spike, each film. The electrons' part: the displaced ions carry more "
+        "current back than the electrons carry at -0.01 V (row X-ION).",
+    ),
+    "plasticity": (
+        "the five plasticity indices against what was varied",
+        "Paired pulses, frequency, amplitude, duration and number (Fig. 3 of the paper), each film. Arrows: the "
+        "paper's trend; it prints no values.",
+    ),
+    "forgetting": (
+        "decay of the weight after 30 spikes",
+        "Forgetting after 30 spikes, with the power laws of the paper's Table 2 (dotted). The slow population of each "
+        "card was fitted to them: a calibration.",
+    ),
+    "conditions": (
+        "power function rate under other conditions",
+        "The same films, nothing refitted: another window of the fit, read voltage, gap, number of spikes or "
+        "temperature. Predictions; the paper prints no number for them.",
+    ),
+    "update": (
+        "conductance during potentiation and depression",
+        "20 potentiating and 20 depressing spikes: n = 3, for which the paper calls the change almost linear, and "
+        "every film.",
+    ),
+    "energy": (
+        "energy of an event against area",
+        "Energy of an event as the paper defines it, against the area of the electrode.",
+    ),
+    "arrhenius": (
+        "resistance against temperature",
+        "Resistance while the read voltage holds the ions, and activation energies. That of the electrons was put into "
+        "the cards; what the ions add is found.",
+    ),
+}
+
+
+def render(job: Campaign) -> str:
+    """The report as HTML; `job` with its results."""
+    from .job import STAGES
+
+    return page.render(
+        "kim2019.html.j2",
+        results=job.results,
+        names=STAGES,
+        **page.counts(job.results),
+        figures=list(page.placed(draw(job), _CAPTIONS).values()),
+    )
