@@ -98,9 +98,13 @@ class FilamentKMC:
     `dissolution_barrier` - `reduction_barrier` above a kink atom, which itself lies `matrix_penalty` above the
     active electrode. Oxidation and reduction are Butler-Volmer steps with transfer factor 1/2. Shares of the voltage
     across the film fall at the two interfaces: `anode_share` and `cathode_share` with the active electrode positive,
-    `reverse_anode_share` and `reverse_cathode_share` with it negative; metal at a potential between the electrodes
-    sees what lies between. The rest drives ions across the film along the potential of a uniformly leaky medium
-    around the metal. An ion between two pieces of metal is reduced by each at that piece's potential.
+    `reverse_anode_share` and `reverse_cathode_share` with it negative. The rest falls evenly across the film and drives
+    the ions. A metal surface at the height z and the potential u V is an electrode in the ions' potential: its
+    overpotential is :math:`\eta = V (s_c + (1 - s_a - s_c) z / L - u)`, so an ion gains :math:`e V (1 - u)` whatever its
+    way. The metal does not disturb the potential of the ions, as a rod along the field would not; with metal as an
+    insulator for ions, solved on filaments of 1 uA and 1 mA, the potential beside it differs by 1 % of the film's
+    voltage in the median and 5 % at the 95th percentile. An ion between two pieces of metal is reduced by each at that
+    piece's potential.
     Metal conducts between neighbours (contact-limited where thin) and across gaps along z by tunnelling. The current
     heats the filament by one thermal resistance, most where half of the voltage has fallen: between cool contacts
     isotherms are equipotentials, :math:`T = T_0 + 4 u (1 - u) R_{th} P`. Not in the model: interaction of ions in

@@ -13,7 +13,7 @@ from halidrift.fem import Conduction, ElectroThermal, Heat, Ions, cylinder, slab
 from halidrift.fem.handover import filament_maps
 from halidrift.kmc import FilamentKMC
 from halidrift.kmc._engine import local_temperature
-from halidrift.kmc._fields import METAL, network_conductance
+from halidrift.kmc._fields import METAL, network, network_conductance, set_row
 from halidrift.kmc.lattice import BOTTOM, TOP, column
 from halidrift.kmc.lattice_gas import LatticeGas
 from halidrift.kmc.processes import Hop
@@ -106,10 +106,13 @@ def test_metal_cylinder():
     for k in range(6):
         there = sites.neighbours[:, k]
         bonds += np.where(there >= 0, occupation[there] == METAL, (there == TOP) | (there == BOTTOM))
-    u, psi = np.zeros(sites.size), np.full(sites.size, 0.5)
-    G, residual, _ = network_conductance(
-        occupation, sites.neighbours, bonds, atoms, atoms.size, u, psi, g, g, 1e10, 0.45e-9, A, 1e-12, 1e-16
-    )
+    u, psi = np.zeros(sites.size + 1), np.full(sites.size, 0.5)
+    position = np.full(sites.size, -1, np.int32)
+    position[atoms] = np.arange(atoms.size)
+    net = network(np.arange(sites.size) % layers)
+    for s in atoms:
+        set_row(s, net, occupation, sites.neighbours, bonds, position, psi, g, g, 1e10, 0.45e-9, A)
+    G, residual, _ = network_conductance(net, atoms, atoms.size, u, g, 1e-12, 1e-16)
     assert residual < 1e-15
     across = atoms.size // layers
     grid = cylinder(np.sqrt(across / np.pi) * A, layers * A, 4, layers)
