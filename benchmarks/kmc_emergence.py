@@ -253,9 +253,7 @@ def graded(run: Callable[..., xr.Dataset]) -> list[Row]:
     train = run(Waveform.pulses(1.0, 20e-3, period, count, compliance_A=VOLATILE_A, samples_per_period=320))
     set_s, _, _ = _pulses(train, 20e-3, period * np.arange(count))
     t = train.time.values
-    atoms = [
-        np.median(train.metal_atoms.values[:, np.searchsorted(t, period * k + 20e-3) - 1]) for k in range(count)
-    ]
+    atoms = [np.median(train.metal_atoms.values[:, np.searchsorted(t, period * k + 20e-3) - 1]) for k in range(count)]
     medians = np.nanmedian(set_s, 0)
     return [
         (

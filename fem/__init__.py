@@ -1,7 +1,7 @@
 """Continuum solvers on FiPy's meshes.
 
-Ions in an interfacial film (:class:`IonFilm`), any species and layers (:class:`Stack`), a filament as the mean field of the
-KMC (:class:`FilamentFEM`), and ions with current and heat on any structured mesh (:class:`ElectroThermal`).
+Ions in an interfacial film (:class:`IonFilm`), any species and layers (:class:`Stack`), a filament as the mean field of
+the KMC (:class:`FilamentFEM`), and ions with current and heat on any structured mesh (:class:`ElectroThermal`).
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.materials import standard_potential
 from ..physics.waveform import Waveform
 from .circuit import Circuit
-from .reference import bernoulli
 from .meshes import Array, cylinder
+from .reference import bernoulli
 
 __all__ = ["FilamentFEM"]
 
@@ -437,8 +437,8 @@ class FilamentFEM:
     gap the mean field's filament is as wide at 1 uA as at 1 mA, so it relaxes in minutes, not in milliseconds; use
     :mod:`halidrift.kmc` there. Beyond the melting point of Ag it raises
     :class:`~halidrift.physics.errors.ValidityError`. Ions feel the potential of the film, which falls linearly
-    between the interfaces and which metal does not disturb; metal is at the potential of the electrode that it joins. The
-    run is deterministic.
+    between the interfaces and which metal does not disturb; metal is at the potential of the electrode that it joins.
+    The run is deterministic.
 
     References
     ----------

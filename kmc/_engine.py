@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
 from ..physics import formulas
 from ._fields import METAL, Network, move_row, network_conductance, set_rows_around
 from ._selection import inline, kernel
@@ -145,7 +146,7 @@ def interface_shares(V, physics):
 
 @inline
 def overpotential(u, psi, V, physics):
-    """Voltage across the surface of metal at unit potential u, where that of the film is psi; positive drives reduction."""
+    """Voltage across the surface of metal at unit potential u in film at psi; positive drives reduction."""
     active, counter = interface_shares(V, physics)
     return V * (counter + (1.0 - active - counter) * psi - u)
 

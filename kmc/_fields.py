@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
 from ..physics import formulas
 from ._selection import inline, kernel
 from .lattice import BOTTOM, TOP
@@ -73,7 +74,7 @@ def network(layer):
 
 @kernel
 def set_row(s, net, occupation, neighbours, coordination, position, psi, contact_S, metal_S, decay, gap_m, spacing_m):
-    """Links of the atom in site s, anew: to neighbouring atoms and electrodes, and across gaps along z by tunnelling."""
+    """Links of the atom in site s, anew: to neighbouring atoms and electrodes, across gaps along z by tunnelling."""
     nothing, i = occupation.size, position[s]
     diagonal, source, ground = 0.0, 0.0, 0.0
     around, beside = 0.0, 0
@@ -90,7 +91,7 @@ def set_row(s, net, occupation, neighbours, coordination, position, psi, contact
             else:
                 around += psi[t]
                 beside += 1
-        elif t == TOP or t == BOTTOM:
+        elif t in (TOP, BOTTOM):
             g = link_conductance(coordination[s], 6, contact_S, metal_S)
             diagonal += g
             if t == TOP:

@@ -100,8 +100,8 @@ class FilamentKMC:
     across the film fall at the two interfaces: `anode_share` and `cathode_share` with the active electrode positive,
     `reverse_anode_share` and `reverse_cathode_share` with it negative. The rest falls evenly across the film and drives
     the ions. A metal surface at the height z and the potential u V is an electrode in the ions' potential: its
-    overpotential is :math:`\eta = V (s_c + (1 - s_a - s_c) z / L - u)`, so an ion gains :math:`e V (1 - u)` whatever its
-    way. The metal does not disturb the potential of the ions, as a rod along the field would not; with metal as an
+    overpotential is :math:`\eta = V (s_c + (1 - s_a - s_c) z / L - u)`, so an ion gains :math:`e V (1 - u)` whatever
+    its way. The metal does not disturb the potential of the ions, as a rod along the field would not; with metal as an
     insulator for ions, solved on filaments of 1 uA and 1 mA, the potential beside it differs by 1 % of the film's
     voltage in the median and 5 % at the 95th percentile. An ion between two pieces of metal is reduced by each at that
     piece's potential.

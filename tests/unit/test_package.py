@@ -54,7 +54,7 @@ def test_a_heavy_library_stays_behind_its_fence(library):
 
 
 def test_the_fences_see_what_is_there():
-    assert "numba" in set(imported(ROOT / "kmc" / "_engine.py"))
+    assert "numba" in set(imported(ROOT / "kmc" / "_selection.py"))
     assert "ase" in set(imported(ROOT / "physics" / "networks.py"))
     assert "fipy" in set(imported(ROOT / "fem" / "equations.py"))
 
