@@ -490,8 +490,8 @@ class FilamentFEM:
         xarray.Dataset
             A trace with ``film_voltage`` (V), ``temperature_max`` and ``electron_temperature_max`` (K), ``metal_atoms``
             and ``dissolved_ions`` (1) against time, and with ``metal_fraction`` (1), ``temperature`` (K) and
-            ``potential`` (V) over ``z`` and ``r`` at the end. The attribute ``peak_temperature_K`` is the highest lattice
-            temperature of all steps: on SET the filament is hotter between two instants than at any.
+            ``potential`` (V) over ``z`` and ``r`` at the end. The attribute ``peak_temperature_K`` is the highest
+            lattice temperature of all steps: on SET the filament may be hotter between two instants than at any.
 
         Raises
         ------

@@ -261,3 +261,8 @@ def test_an_activation_energy_comes_back():
         metrics.activation_energy([300.0, 300.0], [1.0, 2.0])
     with pytest.raises(InputError, match="positive"):
         metrics.activation_energy([300.0, 310.0], [1.0, -2.0])
+
+
+def test_points_at_one_instant_are_no_decay():
+    with pytest.raises(InputError, match="Too few points"):
+        metrics.power_law(np.ones(10), np.linspace(1.0, 2.0, 10))
