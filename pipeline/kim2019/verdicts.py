@@ -425,8 +425,8 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
             "X-IV/n = 1: energy that the source delivers in one -1 V, 20 ms spike",
             plasticity.delivered_energy(strong, spike_end),
             made_by="IonFilm",
-            note="from the rise to the end of the plateau, by the reports within it: 6 % below the integral; E = P I t is "
-            "no dissipated energy",
+            note="from the rise to the end of the plateau, by the reports within it: 6 % below the integral; "
+            "E = P I t is no dissipated energy",
         )
         at = float(wave.reads_s[0])
         ions, electrons = (
