@@ -284,7 +284,7 @@ class Stack:
             raise InputError("Two species have one name", got=", ".join(names))
         if self.pair is not None and (len(set(self.pair)) != 2 or not set(self.pair) <= set(names)):
             raise InputError("pair must name two species", got=str(self.pair), allowed=", ".join(names))
-        if self.pair is not None and sum(s.charge for s in self.species if s.name in self.pair):
+        if self.pair is not None and sum(s.charge for s in self.species if s.name in self.pair) != 0:
             raise InputError(
                 "A pair that light makes must be neutral",
                 got=", ".join(f"{s.name} of charge {s.charge:+d}" for s in self.species if s.name in self.pair),
