@@ -422,8 +422,8 @@ def power_law(
         raise InputError("window_s is out of range", got=f"{low} to {high} s", allowed="0 < first < last")
     inside = (t >= low * (1 - 1e-9)) & (t <= high * (1 + 1e-9))
     t, y = t[inside], y[inside]
-    if t.size < 4:
-        raise InputError("Too few points in the window", got=t.size, allowed=">= 4", action="Widen window_s")
+    if np.unique(t).size < 4:
+        raise InputError("Too few points in the window", got=np.unique(t).size, allowed=">= 4", action="Widen window_s")
     if not (y > 0).all():
         raise InputError(
             "The weight is not positive throughout the window",

@@ -25,7 +25,7 @@ from ._transport import (
 # both stages share one shape of the matrix; the second ends the step, so algebraic equations hold at its end
 GAMMA = 1.0 - np.sqrt(0.5)
 _LOCAL_ERROR = (3.0 * GAMMA**2 - 2.0 * GAMMA**3 - 1.0 / 6.0) / GAMMA  # of the step, over dt times [k0, k1, k2]
-_SAME_INSTANT_S = 1e-12  # report times nearer than this are one instant: rounding of a shifted clock
+SAME_INSTANT_S = 1e-12  # report times nearer than this are one instant: rounding of a shifted clock
 _SWITCH_S = 1e-6  # the instant at which the current limit sets in or ends is found this well
 _GROWTH = 2.0
 
@@ -161,7 +161,10 @@ def implicit(q, k, load, u, guess, frame, old_w, old_supplied, tau, source, limi
 
 @njit(cache=True, error_model="numpy")
 def time_error(q, k, load, u, dt, tau):
-    """Local error, damped by (1 - tau dF/dp)^-1 in what is stiff: of every density, and of the contact potential."""
+    """Local error, damped by (1 - tau dF/dp)^-1 in what is stiff: of every density, and of the contact potential.
+
+    Where the current is limited, also of the voltage of the device, which then follows a balance of its own.
+    """
     S, n = len(q.charge), q.volume.size
     now, first, second = u.now, u.first, u.second
     scale = _LOCAL_ERROR * dt
@@ -197,7 +200,13 @@ def time_error(q, k, load, u, dt, tau):
             x = u.old_t[m, i] + by_p * k.column[i, s]
             worst = max(worst, abs(x) / (q.scale[s] + abs(second.t[m, i])))
             charged += load.observe[i] * q.charge[s] * x
-    return max(worst, abs(charged) / (1.0 + abs(second.circuit[CONTACT])))
+    worst = max(worst, abs(charged) / (1.0 + abs(second.circuit[CONTACT])))
+    if second.circuit[LIMITED] != 0.0:  # then the charge of the contacts, over C kT/q, is an unknown with a rate
+        old, mid, new = now.circuit[DISPLACEMENT], first.circuit[DISPLACEMENT], second.circuit[DISPLACEMENT]
+        leak = load.conductance * np.exp(second.circuit[CONTACT] / load.ideality)
+        bend = (new - mid) / (1.0 - GAMMA) - (mid - old) / GAMMA
+        worst = max(worst, abs(scale * bend) / (1.0 + tau * leak) / (1.0 + abs(second.circuit[WALL])))
+    return worst
 
 
 @njit(cache=True, error_model="numpy")
@@ -244,7 +253,7 @@ def play(q, k, load, u, times, corner, sources, limits, control, log, rows, dens
         if j > 0 and corner[j - 1]:
             log[STEP] = min(log[STEP], control.first_s)
         budget = control.budget + 10.0 * (stop - start) / control.longest_s
-        while stop - time > _SAME_INSTANT_S:
+        while stop - time > SAME_INSTANT_S:
             left, trials = stop - time, trials + 1
             # two equal steps rather than a whole one and a sliver
             dt = left if log[STEP] >= left or not control.adaptive else min(log[STEP], 0.5 * left)

@@ -85,9 +85,9 @@ def bernoulli(x):
         b = 1.0 - a / 2 + a**2 / 12 - a**4 / 720
         s = -0.5 + a / 6 - a**3 / 180 + a**5 / 5040
     else:
-        a = min(a, _LARGEST_EXPONENT)
-        b = a / np.expm1(a)
-        s = b / a * (1.0 - b - a)
+        c = min(a, _LARGEST_EXPONENT)  # of the exponential alone: against the field the flux vanishes, along it grows
+        b = c / np.expm1(c)
+        s = b / c * (1.0 - b - c)
     if x >= 0.0:
         return b, b + a, s, -1.0 - s
     return b + a, b, -1.0 - s, s

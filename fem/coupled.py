@@ -43,7 +43,7 @@ from .solvers import Held, HeldLU
 
 __all__ = ["Equations", "Fields"]
 
-_LARGEST_EXPONENT = 50.0  # of the sinh: a field that lowers the barrier by 2.5 eV at 300 K
+LARGEST_EXPONENT = 300.0  # of the sinh; beyond it a float has no room for a hop
 _LARGEST_BIAS = 600.0  # beyond, the ions that go against it are fewer than a float can count
 _SERIES = 1e-2  # below, the power series is exact to rounding and the closed form is not
 _ION_CLOSE = 1e-12  # last Newton update of the ions over their largest density; their sum is exact from the first on
@@ -131,7 +131,7 @@ class Equations:
         T = self.ambient_K + 0.5 * (rise_l + rise_r)
         u = law.charge * drop / (K_B * T)
         w = 0.5 * u * law.hop_length_m / distance
-        w = np.where(np.abs(w.real) > _LARGEST_EXPONENT, _LARGEST_EXPONENT, w)
+        w = np.where(np.abs(w.real) > LARGEST_EXPONENT, LARGEST_EXPONENT, w)
         small = np.abs(w.real) < 1e-3
         safe = np.where(small, 1.0, w)
         enhanced = np.where(small, 1.0 + w * w / 6.0 * (1.0 + w * w / 20.0), np.sinh(safe) / safe)
@@ -278,7 +278,7 @@ class Equations:
                 residual[cells] -= self.ion_flow(there, back, P[cells], held)
             change = factor.correction(residual)
             P = P + change
-            size = float(np.max(np.abs(change)) / np.max(np.abs(P)))
+            size = float(np.max(np.abs(change)) / (np.max(np.abs(P)) or 1.0))
             if not np.isfinite(size):
                 break
             # through an open contact an old factor lets ions leak until it has converged

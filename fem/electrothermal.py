@@ -14,10 +14,11 @@ import numpy as np
 import xarray as xr
 
 from ..physics import trace
+from ..physics.constants import BOLTZMANN_EV_K
 from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.waveform import Waveform
 from .circuit import Circuit
-from .coupled import Equations, Fields
+from .coupled import LARGEST_EXPONENT, Equations, Fields
 from .laws import Conduction, Heat, Ions
 from .meshes import Array, Grid
 
@@ -185,7 +186,8 @@ class ElectroThermal:
         xarray.Dataset
             A trace with ``film_voltage`` (V), ``temperature_max`` (K), ``ions`` (1) and ``power`` (W) against time, and
             with ``density`` (1/m3), ``potential`` (V) and ``temperature`` (K) over the axes of the grid: at the end,
-            or with `profiles` at each instant.
+            or with `profiles` at each instant. The attribute ``peak_temperature_K`` is the highest temperature of all
+            steps: a filament that sets or resets may be hotter between two instants than at any.
 
         Raises
         ------
@@ -311,7 +313,7 @@ class Stepper:
             )
         drop = np.abs(new.potential[grid.left] - new.potential[grid.right]) / grid.distance_m
         lowering = 0.5 * abs(model.ions.charge) * model.ions.hop_length_m * float(np.max(drop))
-        if lowering >= model.ions.barrier_eV:
+        if lowering >= min(model.ions.barrier_eV, LARGEST_EXPONENT * BOLTZMANN_EV_K * model.temperature_K):
             raise ValidityError(
                 "The field lowers the hop barrier to zero",
                 got=f"by {lowering:.3g} eV at {time_s:g} s",
@@ -330,6 +332,7 @@ class _Run:
         self.stepper = Stepper(model, self.circuit, self.time_s)
         self.next_s = 0.0
         self.steps = self.rejected = 0
+        self.hottest_K = model.temperature_K + float(np.max(self.stepper.now.fields.rise))
 
     def circuit(self, time_s: float) -> Circuit:
         source = float(self.waveform.voltage_at(min(time_s, float(self.waveform.time_s[-1]))))
@@ -356,6 +359,7 @@ class _Run:
                 reason = f"a time error of {error:.3g} tolerances"
             if error <= 1.0:
                 self.stepper.now, self.time_s, self.steps = new, self.time_s + dt, self.steps + 1
+                self.hottest_K = max(self.hottest_K, self.model.temperature_K + float(np.max(new.fields.rise)))
                 # a step cut short by a report time says little about the next
                 self.next_s = dt * factor if dt >= self.next_s else max(self.next_s, dt * factor)
             else:
@@ -415,6 +419,7 @@ class _Run:
                 "temperature": (dims, temperature, "K", f"temperature{when}"),
             },
             attrs={
+                "peak_temperature_K": self.hottest_K,
                 "steps": self.steps,
                 "rejected_steps": self.rejected,
                 "sweeps": equations.sweeps,

@@ -67,7 +67,7 @@ def graded_widths(thickness_m: float, cells: int, wall_m: float) -> Array:
     InputError
         If a number is out of range.
     """
-    if isinstance(cells, bool) or int(cells) != cells or cells < 10 or cells % 2:
+    if isinstance(cells, bool) or not cells >= 10 or cells % 2:
         raise InputError("cells must be an even whole number", got=cells, allowed=">= 10")
     for name, value in (("thickness_m", thickness_m), ("wall_m", wall_m)):
         if not (np.isfinite(value) and value > 0):

@@ -490,7 +490,8 @@ class FilamentFEM:
         xarray.Dataset
             A trace with ``film_voltage`` (V), ``temperature_max`` and ``electron_temperature_max`` (K), ``metal_atoms``
             and ``dissolved_ions`` (1) against time, and with ``metal_fraction`` (1), ``temperature`` (K) and
-            ``potential`` (V) over ``z`` and ``r`` at the end.
+            ``potential`` (V) over ``z`` and ``r`` at the end. The attribute ``peak_temperature_K`` is the highest
+            lattice temperature of all steps: on SET the filament may be hotter between two instants than at any.
 
         Raises
         ------
@@ -515,6 +516,7 @@ class _Run:
         self.time_s = float(waveform.time_s[0])
         self.next_s = 1e-6
         self.steps = self.trials = 0
+        self.hottest_K = self.column.ambient_K
 
     def circuit(self, time_s: float, limit_A: float) -> Circuit:
         p = self.column.number
@@ -621,6 +623,7 @@ class _Run:
         if abs(excess) > _BALANCE_TOLERANCE:
             raise ConvergenceError("Joule heat is not current times voltage", got=f"{excess:g} at {now_s:g} s")
         hottest = self.column.ambient_K + state.film_V**2 * float(state.warming[0].max())
+        self.hottest_K = max(self.hottest_K, hottest)
         if hottest > _MELTING_POINT_K:
             raise ValidityError(
                 "The filament melts",
@@ -692,7 +695,7 @@ class _Run:
                 ),
                 "potential": (plane, (film[-1] * state.potential).reshape(mesh.shape), "V", "potential, at the end"),
             },
-            attrs={"steps": self.steps, "trials": self.trials},
+            attrs={"peak_temperature_K": self.hottest_K, "steps": self.steps, "trials": self.trials},
         )
         return data.assign_coords(
             z=("z", mesh.z_m[:: mesh.shape[1]], {"units": "m", "long_name": "distance from the counter electrode"}),

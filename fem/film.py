@@ -149,7 +149,7 @@ class IonFilm:
             raise InputError("tolerance is out of range", got=self.tolerance, allowed="1e-8 to 0.1")
         if not (np.isfinite(self.longest_step_s) and self.longest_step_s > 0):
             raise InputError("longest_step_s must be positive", got=f"{self.longest_step_s} s", allowed="> 0 s")
-        if isinstance(self.sweeps, bool) or int(self.sweeps) != self.sweeps or self.sweeps < 2:
+        if isinstance(self.sweeps, bool) or not self.sweeps >= 2 or self.sweeps % 1:
             raise InputError("sweeps must be a whole number", got=self.sweeps, allowed=">= 2")
         if not self.filling < 1.0:
             raise ValidityError(

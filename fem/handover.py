@@ -69,7 +69,7 @@ def filament_maps(
     Raises
     ------
     InputError
-        If the trace holds no filament or no such snapshot.
+        If the trace holds no filament or no such snapshot, or a number is out of range.
     ConvergenceError
         If a field does not settle, or power is lost.
 
@@ -79,6 +79,10 @@ def filament_maps(
     not depend on temperature there, nor here. The contacts are at the ambient temperature. Below the mean free path of
     electrons (50 nm in Ag) and phonons, heat conduction is an assumption.
     """
+    if not side_W_m2K >= 0:
+        raise InputError("side_W_m2K is out of range", got=f"{side_W_m2K} W/(m2 K)", allowed=">= 0")
+    if not coupling_W_m3K > 0:
+        raise InputError("coupling_W_m3K is out of range", got=f"{coupling_W_m3K} W/(m3 K)", allowed="> 0")
     occupation, at, parameters = _read(trace, snapshot)
     numbers = parameters["device"]["parameters"]
     voltage = float(trace["device_voltage"].values[at]) if device_voltage_V is None else float(device_voltage_V)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..physics.errors import ConvergenceError
+from ..physics.errors import ConvergenceError, InputError
 from . import _march, _transport
 from .equations import CONVERGED, Equations, State, failure
 
@@ -19,6 +19,7 @@ _AT_REST = 1e-8  # relative change of a density in one stage of 1e12 times the t
 _WALL_STEP = 5.0  # of the wall potential in one stage on the way to rest, kT/q
 _STAGE_BUDGET = 10_000  # stages on the way to rest
 _SHORTEST_STEP_S = 1e-14
+_SAME_VOLTAGE = 1e-3  # kT/q that rounding of a clock may move a steep edge by
 _STEP_BUDGET = 50_000  # trials between two report times, beside ten for each longest step: ends a crawl
 
 
@@ -121,11 +122,20 @@ def play(
 
     Raises
     ------
+    InputError
+        If an edge is shorter than 1e-12 s: report times that near are one instant.
     ConvergenceError
         If the time step falls below its least or the trials exceed their budget: says when, carries the last residual.
     """
     # copies: a read-only array is another type to the compiler, which would then compile once more
     times = np.array(times_s, dtype=float, order="C")
+    edges = np.abs(np.diff(np.broadcast_to(sources, times.shape)))[np.diff(times) <= _march.SAME_INSTANT_S]
+    if (edges > _SAME_VOLTAGE).any():
+        raise InputError(
+            "The voltage changes within what counts as one instant",
+            got=f"{edges.max():.3g} kT/q within {_march.SAME_INSTANT_S:g} s or less",
+            action="Make the edge longer",
+        )
     species, kept = len(equations.carriers), times.size if profiles else 0
     rows, log = np.zeros((times.size, frames.now.circuit.size)), np.zeros(_march.LOG)
     densities, potentials = np.zeros((kept, species, equations.cells)), np.zeros((kept, equations.cells))

@@ -67,7 +67,7 @@ class Ions:
     def __post_init__(self) -> None:
         _positive(self, ("barrier_eV", "attempt_frequency_Hz", "hop_length_m"))
         _positive(self, ("density_1_m3", "site_density_1_m3"), zero=("density_1_m3",), infinite=("site_density_1_m3",))
-        if self.charge == 0 or int(self.charge) != self.charge:
+        if self.charge == 0 or not np.isfinite(self.charge) or int(self.charge) != self.charge:
             raise InputError("charge must be a whole number", got=self.charge, allowed="not 0")
         for name in ("soret_1_K", "heat_of_transport_eV"):
             if not np.isfinite(getattr(self, name)):

@@ -34,14 +34,14 @@ def bernoulli(x: Array) -> Array:
     >>> bernoulli(np.array([0.0, 1.0])).round(6).tolist()
     [1.0, 0.581977]
     """
-    safe = np.where(np.abs(x) < _SERIES, 1.0, np.clip(x, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
+    safe = np.where(np.abs(x) < _SERIES, 1.0, np.minimum(x, _LARGEST_EXPONENT))
     series = 1.0 - x / 2 + x**2 / 12 - x**4 / 720
     return np.where(np.abs(x) < _SERIES, series, safe / np.expm1(safe))
 
 
 def bernoulli_slope(x: Array) -> Array:
     """Derivative of :func:`bernoulli`."""
-    safe = np.where(np.abs(x) < _SERIES, 1.0, np.clip(x, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
+    safe = np.where(np.abs(x) < _SERIES, 1.0, np.minimum(x, _LARGEST_EXPONENT))
     series = -0.5 + x / 6 - x**3 / 180 + x**5 / 5040
     value = safe / np.expm1(safe)
     return np.where(np.abs(x) < _SERIES, series, value / safe * (1.0 - value - safe))

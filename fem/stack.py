@@ -79,7 +79,7 @@ class Layer:
 
     def __post_init__(self) -> None:
         _check("thickness_m", self.thickness_m, "m", closed=False)
-        if self.held_charge != int(self.held_charge) or not self.held_charge:
+        if not math.isfinite(self.held_charge) or self.held_charge != int(self.held_charge) or not self.held_charge:
             raise InputError("held_charge must be a whole number other than zero", got=self.held_charge)
         _check("relative_permittivity", self.relative_permittivity, "", 1.0)
         if not math.isfinite(self.fixed_1_m3):
@@ -192,7 +192,7 @@ class Species:
     traps: Traps | None = None
 
     def __post_init__(self) -> None:
-        if self.charge != int(self.charge) or not self.charge:
+        if not math.isfinite(self.charge) or self.charge != int(self.charge) or not self.charge:
             raise InputError("charge must be a whole number other than zero", got=self.charge)
         for name, unit in (("density_1_m3", "1/m3"), ("diffusivity_m2_s", "m2/s"), ("energy_eV", "eV")):
             for value in np.atleast_1d(getattr(self, name)):
@@ -222,7 +222,7 @@ class Stack:
         Local error of one time step, relative to a density (its own or the largest at rest) and to kT/q.
     longest_step_s : float, s, > 0
     pair : tuple of two str, optional
-        Species that light makes and that recombine, for instance ``("n", "p")``.
+        Species of opposite charge that light makes and that recombine, for instance ``("n", "p")``.
     profiles : bool
         Report densities and potential against position.
 
@@ -284,6 +284,12 @@ class Stack:
             raise InputError("Two species have one name", got=", ".join(names))
         if self.pair is not None and (len(set(self.pair)) != 2 or not set(self.pair) <= set(names)):
             raise InputError("pair must name two species", got=str(self.pair), allowed=", ".join(names))
+        if self.pair is not None and sum(s.charge for s in self.species if s.name in self.pair) != 0:
+            raise InputError(
+                "A pair that light makes must be neutral",
+                got=", ".join(f"{s.name} of charge {s.charge:+d}" for s in self.species if s.name in self.pair),
+                allowed="opposite charges",
+            )
         if self.pair is None and any(layer.generation_1_m3_s or layer.recombination_m3_s for layer in self.layers):
             raise InputError("Generation and recombination need the two species that they act on: pair", got="none")
         for species in self.species:
@@ -459,7 +465,8 @@ class Stack:
         Raises
         ------
         ConvergenceError
-            If the time step falls below 1e-14 s or the steps exceed a budget.
+            If the time step falls below 1e-14 s (for fast carriers, a millionth of the time in which they cross the
+            outermost cell) or the steps exceed a budget.
         """
         equations, Vt, N = self.equations(), self.thermal_voltage_V, self.reference_1_m3
         times = waveform.times_s
@@ -472,6 +479,7 @@ class Stack:
         unit = self._unit(equations) * self.area_m2
         fastest = max(float(np.max(species.diffusivity_m2_s)) for species in self.species)
         longest = min(self.longest_step_s, waveform.duration_s)
+        first = min(self.wall_m**2 / fastest, longest)
         record = play(
             equations,
             equations.frames(state, source=float(sources[0])),
@@ -481,7 +489,8 @@ class Stack:
                 sweeps=_SWEEPS,
                 tolerance=self.tolerance,
                 longest_s=longest,
-                first_s=min(self.wall_m**2 / fastest, longest),
+                first_s=first,
+                shortest_s=min(1e-14, 1e-6 * first),
             ),
             limits=np.asarray(waveform.compliance_at(times), dtype=float) / unit,
             corners=np.isin(times, waveform.time_s),

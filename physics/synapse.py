@@ -58,7 +58,7 @@ def spikes(
     amplitudes_V : float or array, shape (n,), V
         Voltage of each spike, not counted from the read voltage.
     widths_s : float or array, shape (n,), s, > 0
-    gaps_s : float or array, shape (n - 1,), s, > `read_delay_s`
+    gaps_s : float or array, shape (n - 1,), s, > `read_delay_s` + 1e-6 s
         From the end of a spike to the start of the next.
     read_V : float, V
         Held before, between and after the spikes.
@@ -111,12 +111,13 @@ def spikes(
             raise InputError(f"{name} is out of range", got=f"{value} s", allowed=f">= {least:g} s")
     if not np.isfinite(read_V):
         raise InputError("read_V must be finite", got=f"{read_V} V")
-    shortest = min([rest_s, *columns["gaps_s"]])
+    # a gap counts from the end of the plateau, the delay from that of the fall
+    shortest = min([rest_s, *(columns["gaps_s"] - _EDGE_S)])
     if not _EDGE_S < read_delay_s < shortest:
         raise InputError(
             "The read does not fit between a spike and the next, or into the rest",
             got=f"read_delay_s {read_delay_s:g} s",
-            allowed=f"1e-6 s to the shortest gap, {shortest:g} s",
+            allowed=f"1e-6 s to the shortest gap after a spike's fall, {shortest:g} s",
             action="Lengthen the gap or rest_s, or shorten read_delay_s",
         )
     if isinstance(rest_samples, bool) or int(rest_samples) != rest_samples or rest_samples < 2:

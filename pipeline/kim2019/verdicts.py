@@ -212,8 +212,9 @@ def _plasticity(add: Any, job: Campaign) -> None:
     add(
         "K-PLAST-01/trends of the five indices that go the paper's way",
         right / total,
+        kind="calibrated",
         made_by="IonFilm",
-        note=f"{right} of {total}, strictly monotone at every step",
+        note=f"{right} of {total}, strictly monotone at every step; those of paired pulses chose the prefactor",
     )
 
 
@@ -424,7 +425,8 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
             "X-IV/n = 1: energy that the source delivers in one -1 V, 20 ms spike",
             plasticity.delivered_energy(strong, spike_end),
             made_by="IonFilm",
-            note="from the rise to the end of the plateau; E = P I t is no dissipated energy",
+            note="from the rise to the end of the plateau, by the reports within it: 6 % below the integral; "
+            "E = P I t is no dissipated energy",
         )
         at = float(wave.reads_s[0])
         ions, electrons = (

@@ -14,6 +14,7 @@ from halidrift import Waveform
 from halidrift.fem import Conduction, ElectroThermal, Heat, Ions, block, cylinder, plug, slab
 from halidrift.fem.coupled import Equations
 from halidrift.physics import trace
+from halidrift.physics.constants import BOLTZMANN_EV_K
 from halidrift.physics.errors import ConvergenceError, InputError, ValidityError
 from halidrift.pipeline.figures import continuum, png
 
@@ -165,6 +166,7 @@ GRID = slab(8e-9, 20e-9, 1e-9, 3, 5)
         (lambda: Ions(0.5, 1e12, 0.5e-9, -1.0), "density_1_m3"),
         (lambda: Ions(0.5, 1e12, 0.5e-9, np.array([1e25, np.nan])), "density_1_m3"),
         (lambda: Ions(0.5, 1e12, 0.5e-9, 1e25, charge=0), "charge"),
+        (lambda: Ions(0.5, 1e12, 0.5e-9, 1e25, charge=np.nan), "charge"),
         (lambda: Ions(0.5, 1e12, 0.5e-9, 1e25, soret_1_K=np.inf), "soret_1_K"),
         (lambda: Ions(0.5, 1e12, 0.5e-9, 1e25, site_density_1_m3=1e24), "site density"),
         (lambda: Conduction(0.0, 1e5, 1e27), "film_S_m"),
@@ -212,3 +214,28 @@ def test_pictures(loop):
     assert len(continuum.beside(both, {name: [loop, loop] for name in both}).axes) == 3
     with pytest.raises(InputError, match="Unknown model"):
         continuum.beside({"XYZ": loop}, {})
+
+
+def test_a_film_without_ions_is_a_resistor():
+    run = filament(GRID, ions={"density_1_m3": 0.0}).simulate(Waveform.hold(0.1, 1e-6, samples=2))
+    assert (run.density == 0.0).all()
+    assert 0.0 < run.conductance[-1] < 1e-3
+
+
+def test_the_peak_temperature_is_that_of_all_steps(loop):
+    few = filament(cylinder(8e-9, 20e-9, 6, 14)).simulate(
+        Waveform.triangle([-0.6], 1e3) + Waveform.triangle([0.6], 1e3, 1e-5)
+    )
+    assert few.attrs["peak_temperature_K"] >= float(few.temperature_max.max())
+    assert few.attrs["peak_temperature_K"] == pytest.approx(loop.attrs["peak_temperature_K"], abs=5.0)
+
+
+@pytest.mark.parametrize("temperature_K", [77.0, 300.0])
+def test_drift_follows_the_sinh_up_to_the_barrier(temperature_K):
+    """2 a nu exp(-E/kT) sinh(w) to 1e-9, also where w is far beyond 50."""
+    equations = filament(GRID, temperature_K=temperature_K).equations()
+    distance, law, kT = 2.5e-9, equations.law_ions, BOLTZMANN_EV_K * temperature_K
+    drop = np.linspace(0.1, 0.99, 7) * 2.0 * law.barrier_eV * distance / law.hop_length_m
+    forth, back = equations.hops(drop, 0.0 * drop, 0.0 * drop, distance)
+    exact = 2.0 * law.hop_length_m * law.attempt_frequency_Hz * np.exp(-law.barrier_eV / kT)
+    np.testing.assert_allclose(forth - back, exact * np.sinh(0.5 * drop * law.hop_length_m / distance / kT), rtol=1e-9)

@@ -157,6 +157,29 @@ def test_a_limit_on_the_electrons_divides_the_voltage(device):
     assert last.device_voltage.item() == pytest.approx(-limit / last.conductance.item(), rel=1e-3)
 
 
+def test_a_limited_source_charges_the_film_alike_however_often_it_reports(device):
+    """RC charging at a constant current, ions at rest: V = I R (1 - exp(-t / RC)), to 1e-3 of I R."""
+    still = device.with_parameters(mobility_prefactor=1e-12, electronic_conductivity_S_m=1e-4)
+    film = IonFilm(still)
+    conductance = still.value("electronic_conductivity_S_m") * still.area_m2 / still.film.thickness_m
+    tau = film.capacitance_F / conductance
+    for samples in (3, 200):
+        step = Waveform(
+            [0.0, 1e-9, 10 * tau],
+            [0.0, 1.0, 1.0],
+            compliance_A=0.5 * conductance,
+            samples_s=np.linspace(1e-9, 10 * tau, samples),
+        )
+        trace = film.simulate(step)
+        exact = 0.5 * (1.0 - np.exp(-trace.time.values / tau))
+        assert np.abs(trace.device_voltage.values - exact).max() < 5e-4
+
+
+def test_an_edge_within_one_instant_is_refused(device):
+    with pytest.raises(InputError, match="one instant"):
+        IonFilm(device).simulate(Waveform([0.0, 1.0, 1.0 + 5e-13, 2.0], [0.0, 0.0, 1.0, 1.0]))
+
+
 def test_the_same_waveform_gives_the_same_numbers(device):
     first, second = (IonFilm(device).simulate(pulses(count=2)) for _ in range(2))
     assert first.identical(second)
@@ -191,6 +214,8 @@ def test_a_card_that_lacks_a_parameter_is_refused(device):
         ("tolerance", 0.0),
         ("longest_step_s", -1.0),
         ("sweeps", 1),
+        ("sweeps", float("nan")),
+        ("cells", float("nan")),
     ],
 )
 def test_a_number_out_of_range_is_named(device, name, value):

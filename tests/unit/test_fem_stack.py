@@ -33,6 +33,8 @@ INTRINSIC = Layer(100e-9, 10.0, cells=40)
         (lambda: Contact(1.0, math.nan), "rate_m_s"),
         (lambda: Layer(1e-7, math.inf), "relative_permittivity"),
         (lambda: Layer(1e-7, 2.0, held_charge=0), "held_charge"),
+        (lambda: Layer(1e-7, 2.0, held_charge=math.nan), "held_charge"),
+        (lambda: Species("x", math.nan, 1.0, 1.0), "charge"),
         (lambda: Species("x", 1, 1e24, math.nan), "diffusivity_m2_s of x"),
         (lambda: Species("x", 1, 1e24, 1e-15, energy_eV=math.nan), "energy_eV of x"),
         (lambda: Stack((FILM,), (IONS,)).relax(math.nan), "voltage_V"),
@@ -45,6 +47,7 @@ INTRINSIC = Layer(100e-9, 10.0, cells=40)
         (lambda: Stack((FILM,), (IONS, IONS)), "one name"),
         (lambda: Stack((FILM,), (Species("x", 1, (1e24, 1e24), 1e-15),)), "one for each layer"),
         (lambda: Stack((FILM,), (IONS,), pair=("V_Br", "n")), "pair"),
+        (lambda: Stack((FILM,), (IONS, Species("x", 1, 1e24, 1e-15)), pair=("V_Br", "x")), "neutral"),
         (lambda: Stack((Layer(1e-7, 2.0, generation_1_m3_s=1.0),), (IONS,)), "pair"),
         (lambda: Stack((FILM,), (IONS,), tolerance=1.0), "tolerance"),
         (lambda: Stack((FILM,), (IONS,), temperature_K=math.nan), "temperature_K"),
@@ -175,3 +178,11 @@ def test_a_limited_source_drives_layers_and_contacts_at_its_limit():
         for trace in (result, stack.simulate(edge.with_compliance(np.inf)))
     ]
     assert charge[0] == pytest.approx(charge[1], rel=0.05)
+
+
+def test_fast_electrons_can_start():
+    """They cross a cell at the wall in less time than the least step of ions."""
+    ohmic = Contact.ohmic(1e22)
+    stack = Stack((INTRINSIC,), (Species("n", -1, 1e21, 1e-3, left=ohmic, right=ohmic),))
+    trace = stack.simulate(Waveform.hold(0.5, 1e-6, samples=3))
+    assert float(trace.current[-1]) == pytest.approx(float(stack.relax(0.5).current_density.sum()), rel=1e-3)

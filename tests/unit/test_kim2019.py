@@ -146,6 +146,7 @@ def test_the_five_trends_go_the_papers_way(found):
         if re.match(r"K-(PPF-02|SFDP-01|SVDP-01|SDDP-01|SNDP-01)/", key):
             assert row["verdict"] == "hit", key
     assert found["K-PLAST-01/trends of the five indices that go the paper's way"]["value"] == 1.0
+    assert found["K-PLAST-01/trends of the five indices that go the paper's way"]["kind"] == "calibrated"
 
 
 def test_what_was_fitted_is_called_calibrated(found):

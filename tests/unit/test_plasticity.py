@@ -72,6 +72,7 @@ def test_a_frequency_is_that_of_the_starts(hertz):
         (lambda: synapse.numbers(1), "count must be a whole number"),
         (lambda: synapse.numbers(10**9), "count must be a whole number"),
         (lambda: synapse.spikes([1.0, 2.0, 3.0], [1.0, 2.0], 1.0), "does not go with 3 spikes"),
+        (lambda: synapse.spikes([-1.0, -1.0], 20e-3, 1.0005e-3), "read does not fit"),  # it would fall on the next rise
         (lambda: synapse.single(float("inf")), "amplitudes_V is out of range"),
         (lambda: synapse.single(read_V=float("nan")), "read_V must be finite"),
         (lambda: synapse.retention(watch_s=-1.0), "rest_s is out of range"),
@@ -260,3 +261,8 @@ def test_an_activation_energy_comes_back():
         metrics.activation_energy([300.0, 300.0], [1.0, 2.0])
     with pytest.raises(InputError, match="positive"):
         metrics.activation_energy([300.0, 310.0], [1.0, -2.0])
+
+
+def test_points_at_one_instant_are_no_decay():
+    with pytest.raises(InputError, match="Too few points"):
+        metrics.power_law(np.ones(10), np.linspace(1.0, 2.0, 10))

@@ -176,5 +176,9 @@ def test_what_cannot_be_handed_over(filament):
         filament_maps(filament.drop_vars("occupation"))
     with pytest.raises(InputError, match="ballistic_layers"):
         filament_maps(filament, ballistic_layers=40)
+    with pytest.raises(InputError, match="side_W_m2K"):
+        filament_maps(filament, side_W_m2K=-1e6)
+    with pytest.raises(InputError, match="coupling_W_m3K"):
+        filament_maps(filament, coupling_W_m3K=0.0)
     rest = filament_maps(filament, device_voltage_V=0.0)
     assert float(rest.temperature_max) == T

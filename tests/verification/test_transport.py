@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 import pytest
 
-from halidrift.fem import _transport
+from halidrift.fem import _transport, reference
 from halidrift.fem.equations import (
     Boundary,
     Carrier,
@@ -320,3 +320,13 @@ def test_order_in_time_of_the_slow_population():
         np.log2(abs((ends[2] - ends[1]) / (ends[3] - ends[2]))),
     )
     assert 1.9 < found[1] < 2.1
+
+
+@pytest.mark.parametrize("x", [499.0, 1e3, 1e5])
+def test_drift_does_not_saturate_between_two_cells(x):
+    """B(-x) - B(x) = x at any field, in the compiled and in the FiPy form."""
+    against, along, _, slope = _transport.bernoulli(x)
+    assert (against, along, slope) == (pytest.approx(0.0, abs=1e-200), x, -1.0)
+    assert _transport.bernoulli(-x)[:2] == (along, against)
+    assert reference.bernoulli(np.array([-x])) == x
+    assert reference.bernoulli_slope(np.array([-x])) == pytest.approx(-1.0)
