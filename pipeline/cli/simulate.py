@@ -161,10 +161,11 @@ def _synapse(trace: Any) -> None:
     words = [f"A1 {plasticity.responses(trace)[0]:.4g} S"]
     if found.size > 1:
         words.append(f"A{found.size}/A1 {found[-1]:.4g}")
-    watch = float(wave.duration_s - wave.reads_s[-1])
-    if watch >= 5.0:
+    if wave.duration_s - wave.reads_s[-1] >= 5.0:
         try:
-            law = plasticity.retention(trace, window_s=(0.1, watch))
+            after = plasticity.decay(trace)
+            watch = float(after.time_s[-1])
+            law = plasticity.power_law(*after, window_s=(0.1, watch))
             words.append(f"weight {law.b:.4g} (t/s)^-{law.m:.4g} from 0.1 to {watch:.3g} s, R2 {law.r2:.3f}")
         except InputError as error:  # the run is good, and others of the series are to come
             words.append(f"no law of forgetting: {error}")

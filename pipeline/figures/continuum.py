@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...physics.errors import InputError
 from ._style import COLOURS, below, panels, styled
 
-__all__ = ["beside", "maps", "profiles"]
+__all__ = ["beside", "edges_of", "maps", "plane_of", "profiles"]
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def _instant(values: xr.DataArray, time_s: float | None) -> xr.DataArray:
     return values.isel(time=-1) if time_s is None else values.sel(time=time_s, method="nearest")
 
 
-def _plane(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
+def plane_of(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
     """A plane through the axis: lateral and axial centres in nm, values over (z, lateral), label of the lateral."""
     if "r" in values.dims:
         half = values.transpose("z", "r")
@@ -58,7 +58,8 @@ def _plane(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
     return 1e9 * flat["x"].values, 1e9 * flat["z"].values, flat.values, "x (nm)"
 
 
-def _edges(centres: Array) -> Array:
+def edges_of(centres: Array) -> Array:
+    """Edges of cells around their centres."""
     middle = 0.5 * (centres[1:] + centres[:-1])
     return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
 
@@ -90,19 +91,19 @@ def maps(fields: xr.Dataset, *, time_s: float | None = None) -> Figure:
             got=list(fields.data_vars),
             allowed="a trace of ElectroThermal or FilamentFEM, or filament maps",
         )
-    x, z, _, _ = _plane(_instant(fields[found[0][0]], time_s))
+    x, z, _, _ = plane_of(_instant(fields[found[0][0]], time_s))
     # to scale; the bar of colours below takes an inch
     height = 2.3 * float(np.clip((z[-1] - z[0]) / (x[-1] - x[0]), 0.3, 2.0)) + 1.4
     figure, axes = panels(2.75 * len(found) + 0.3, height, 1, len(found), sharey=True)
     for panel, (name, label) in zip(axes[0], found, strict=True):
-        x, z, plane, lateral = _plane(_instant(fields[name], time_s))
+        x, z, plane, lateral = plane_of(_instant(fields[name], time_s))
         norm: Normalize = Normalize()
         if name == "density":
             most = float(np.max(plane))
             norm = LogNorm(max(float(np.min(plane)), most * 10.0**-_DECADES), most)
             plane = np.maximum(plane, norm.vmin or 0.0)
         picture = panel.pcolormesh(
-            _edges(x), _edges(z), plane, norm=norm, cmap="cividis", rasterized=True, edgecolors="none"
+            edges_of(x), edges_of(z), plane, norm=norm, cmap="cividis", rasterized=True, edgecolors="none"
         )
         if name == "potential" and np.ptp(plane) > 0:
             levels = np.linspace(plane.min(), plane.max(), 11)[1:-1]

@@ -14,6 +14,7 @@ from ...compact import plasticity
 from ...physics import trace as traces
 from ...physics.errors import InputError
 from ._style import COLOURS, panels, styled
+from .continuum import edges_of, plane_of
 
 __all__ = ["overview"]
 
@@ -34,7 +35,8 @@ def overview(trace: xr.Dataset) -> Figure:
     ----------
     trace : Dataset
         One run of any model. A highest temperature, the parts of the current and profiles over ``position`` are shown
-        where the trace has them, the weight after the last spike if it was watched for 5 s or more.
+        where the trace has them, the weight after the last spike if it was watched for 5 s or more, and the metal of a
+        filament at the end.
 
     Notes
     -----
@@ -54,6 +56,7 @@ def overview(trace: xr.Dataset) -> Figure:
     wanted += ["temperature"] if "temperature_max" in trace else []
     wanted += [name for name in ("density", "potential") if name in trace and trace[name].dims == ("time", "position")]
     wanted += ["weight"] if watched else []
+    wanted += ["metal_fraction"] if "metal_fraction" in trace else []
     columns = 2 if len(wanted) == 4 else 3
     rows = -(-len(wanted) // columns)
     figure, axes = panels(3.0 * columns, 2.7 * rows, rows, columns)
@@ -160,6 +163,17 @@ def _weight(ax: Any, trace: xr.Dataset, time: Any) -> None:
     ax.set_ylabel("weight, change over its peak")
 
 
+def _metal(ax: Any, trace: xr.Dataset, time: Any) -> None:
+    """The filament as it is at the end."""
+    x, z, plane, lateral = plane_of(trace["metal_fraction"])
+    picture = ax.pcolormesh(edges_of(x), edges_of(z), plane, vmin=0.0, vmax=1.0, cmap="cividis", rasterized=True)
+    ax.set_aspect("equal")
+    ax.set_xlabel(lateral)
+    ax.set_ylabel("z (nm)")
+    ax.set_title("Metal fraction at the end")
+    ax.figure.colorbar(picture, ax=ax)
+
+
 def _profile(ax: Any, trace: xr.Dataset, name: str) -> None:
     """A quantity across the film at instants spread over the trace."""
     x, time = 1e9 * trace["position"].values, trace["time"].values
@@ -190,6 +204,7 @@ _DRAW: dict[str, Any] = {
     "loop": _loop,
     "temperature": _temperature,
     "weight": _weight,
+    "metal_fraction": _metal,
     "density": _density,
     "potential": _potential,
 }

@@ -452,13 +452,18 @@ def test_a_synapse_protocol_is_played_and_told(run, tmp_path):
 
 def test_a_run_without_a_rise_is_kept_and_drawn(run, tmp_path):
     """Depressing spikes leave no weight to follow: said, and no end of the series."""
+    from halidrift.compact import plasticity
+    from halidrift.physics import trace
+
     code, told, _ = run(
         "fem", "film", "kim2019-n1", "--protocol", "retention count=1 watch=6s lead=1s", "--vary", "amplitude=1V,-1V",
-        "--plot", tmp_path / "pictures",
+        "--plot", tmp_path / "pictures", "--out", tmp_path / "runs",
     )  # fmt: skip
     assert code == 0
     assert "no law of forgetting" in told
-    assert "(t/s)^-" in told
+    # to the last instant, counted from the end of the spike
+    law = plasticity.retention(trace.read(tmp_path / "runs" / "amplitude=-1V.nc"), window_s=(0.1, 6.1))
+    assert f"weight {law.b:.4g} (t/s)^-{law.m:.4g} from 0.1 to 6 s" in told
     assert len(list((tmp_path / "pictures").iterdir())) == 2
 
 
