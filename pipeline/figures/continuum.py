@@ -128,14 +128,14 @@ def profiles(film: xr.Dataset, *, times_s: ArrayLike | None = None) -> Figure:
     Parameters
     ----------
     film : xarray.Dataset
-        Trace of ``IonFilm(..., profiles=True)``.
+        Trace of ``IonFilm`` or ``Stack`` with ``profiles=True``; one species of several, ``trace.sel(species="V_Br")``.
     times_s : array, s, optional
         At most eight instants; by default spread evenly over the trace.
 
     Raises
     ------
     InputError
-        If the trace has no profiles, or there are too many instants.
+        If the trace has no profiles or several species, or there are too many instants.
     """
     if any(name not in film or "position" not in film[name].dims for name in ("density", "potential")):
         raise InputError(
@@ -144,6 +144,13 @@ def profiles(film: xr.Dataset, *, times_s: ArrayLike | None = None) -> Figure:
             allowed="density and potential over time and position",
             action="Run IonFilm(..., profiles=True)",
         )
+    if film["density"].ndim > 2 and film.sizes["species"] > 1:
+        raise InputError(
+            "This trace has several species",
+            got=", ".join(map(str, film["species"].values)),
+            action='Choose one, as trace.sel(species="V_Br")',
+        )
+    film = film.squeeze()
     time = film["time"].values
     if times_s is None:
         at = np.unique(np.linspace(0, time.size - 1, 6).round().astype(int))

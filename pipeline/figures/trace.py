@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -114,6 +115,10 @@ def _magnitude(values: Any) -> Any:
 
 def _current(ax: Any, trace: xr.Dataset, time: Any) -> None:
     parts = {name: look for name, look in _PARTS.items() if name in trace}
+    if "species_current" in trace:
+        trace = trace.assign({str(s): trace["species_current"].sel(species=s) for s in trace["species"].values})
+        colours = ("vermillion", "blue", "green", "orange", "purple")
+        parts |= {str(s): (str(s), c) for s, c in zip(trace["species"].values, itertools.cycle(colours), strict=False)}
     if not parts:
         ax.plot(time, _magnitude(trace["current"].values), color=COLOURS["blue"])
     for name, (label, colour) in parts.items():
@@ -180,7 +185,7 @@ def _profile(ax: Any, trace: xr.Dataset, name: str) -> None:
     for k, i in enumerate(np.unique(np.linspace(0, time.size - 1, _PROFILES).astype(int))):
         colour = colormaps["cividis"](k / (_PROFILES - 1))
         ax.plot(x, trace[name].values[i], color=colour, label=f"{time[i]:.3g} s")
-    ax.set_xlabel("distance from the active electrode (nm)")
+    ax.set_xlabel("from the active electrode (nm)")
     ax.legend(fontsize=6.5)
 
 
