@@ -21,8 +21,8 @@ density M Fermi's) at any field. T of the face is the mean of both cells, so wit
 spread evenly over hot and cold.
 
 One instant of an implicit method is solved by turns, ions, then current with the circuit, then heat, each with the
-factor of an earlier matrix as preconditioner (:meth:`Equations.solve`). Where turns do not converge, all three and the
-circuit go through one Newton system (:mod:`halidrift.fem.newton`). The same finite volumes in FiPy's terms are in
+factor of an earlier matrix as preconditioner (:mod:`halidrift.fem.turns`). Where turns do not converge, all three and
+the circuit go through one Newton system (:mod:`halidrift.fem.newton`). The same finite volumes in FiPy's terms are in
 :mod:`halidrift.fem.terms`; tests hold the three equal.
 """
 
@@ -35,19 +35,19 @@ import numpy as np
 from ..physics import formulas
 from ..physics.constants import BOLTZMANN_EV_K as K_B
 from ..physics.errors import ConvergenceError
-from . import _volumes, newton
+from . import _volumes
 from .circuit import Circuit
 from .laws import Conduction, Heat, Ions
 from .meshes import Array, Cells, Grid
 from .solvers import Held, HeldLU
 
-__all__ = ["Equations", "Fields"]
+__all__ = ["HEAT_CLOSE", "ION_CLOSE", "Equations", "Fields"]
 
 LARGEST_EXPONENT = 300.0  # of the sinh; beyond it a float has no room for a hop
 _LARGEST_BIAS = 600.0  # beyond, the ions that go against it are fewer than a float can count
 _SERIES = 1e-2  # below, the power series is exact to rounding and the closed form is not
-_ION_CLOSE = 1e-12  # last Newton update of the ions over their largest density; their sum is exact from the first on
-_HEAT_CLOSE = 1e-9  # last correction of the temperature over its highest rise
+ION_CLOSE = 1e-12  # last Newton update of the ions over their largest density; their sum is exact from the first on
+HEAT_CLOSE = 1e-9  # last correction of the temperature over its highest rise
 _LOST = 1e-11  # share of all ions that a solution may lack
 _ION_UPDATES = 40
 _WORTH_A_FACTOR = 8  # more updates than that with an old factor cost more than a new one
@@ -246,7 +246,7 @@ class Equations:
             psi = psi * V
         return Fields(P, psi, rise, V, conductance, g.joule(links, low, high, psi, 0.0, V))
 
-    def temperature(self, now: Fields, base: Array, tau: float, *, close: float = _HEAT_CLOSE) -> Array:
+    def temperature(self, now: Fields, base: Array, tau: float, *, close: float = HEAT_CLOSE) -> Array:
         """Rise of the temperature for given ions and Joule heat; k is that of the temperature in `now`."""
         g, law = self.grid, self.law_heat
         k = self.heat_conductivity(now.density, now.rise, self.conductivity(now.density, now.rise))
@@ -255,7 +255,7 @@ class Equations:
         source = now.heat + self.extra_W + self.capacity / tau * base
         return g.solve(g.links(k), low, high, source, 0.0, 0.0, loss, held=self.heat_factor, start=now.rise, near=close)
 
-    def transport(self, now: Fields, base: Array, tau: float, *, close: float = _ION_CLOSE) -> Array:
+    def transport(self, now: Fields, base: Array, tau: float, *, close: float = ION_CLOSE) -> Array:
         """Ions after an implicit stage in given fields: Newton's method, exact in one update without a site limit."""
         g, P, most = self.grid, now.density, self.law_ions.site_density_1_m3
         left, right, psi, rise = g.left, g.right, now.potential, now.rise
@@ -317,56 +317,7 @@ class Equations:
         band[2 * half + span, g.left] = -by_left
         return band
 
-    # -- all fields --------------------------------------------------------------------------------------------
-
-    def solve(
-        self, guess: Fields, base: Fields, tau: float, circuit: Circuit, *, tolerance: float, sweeps: int
-    ) -> Fields:
-        """An implicit stage: ``u = base + tau du/dt``.
-
-        Parameters
-        ----------
-        guess : Fields
-            Where to start.
-        base : Fields
-            Of it, density and rise count.
-        tau : float, s, > 0
-        circuit : Circuit
-        tolerance : float
-            Largest error of a relative density, potential or temperature.
-        sweeps : int
-            Alternations before Newton's method takes over.
-
-        Raises
-        ------
-        ConvergenceError
-            If neither converges.
-        """
-        now, floor = guess, self.floor(base.density)
-        last, stuck = np.inf, 0
-        for sweep in range(sweeps):
-            old = now
-            try:
-                P = self.transport(now, base.density, tau, close=max(_ION_CLOSE, 1e-3 * tolerance))
-                now = self.current(P, now.rise, circuit, now)
-                warmer = self.temperature(now, base.rise, tau, close=max(_HEAT_CLOSE, 1e-3 * tolerance))
-                now = now._replace(rise=warmer)
-            except ConvergenceError:
-                if sweep == 0:
-                    raise
-                break
-            self.sweeps += 1
-            change = self.distance(now, old, floor)
-            # what the sweeps to come would still change, if each shrinks the change as the last one did
-            ratio = min(change / last, 0.9) if np.isfinite(last) else 0.5
-            if change * ratio / (1.0 - ratio) <= tolerance:
-                return now
-            # Newton's method costs as much as some thirty turns: only once two in a row have not helped
-            stuck = stuck + 1 if not change < 0.97 * last else 0
-            if stuck > 1:
-                break
-            last = change
-        return newton.solve(self, now if np.isfinite(change) else guess, base, tau, circuit, tolerance=tolerance)
+    # -- scales --------------------------------------------------------------------------------------------
 
     def floor(self, density: Array) -> float:
         """Density below which a relative change does not count, 1/m^3: the mean, or what an open contact holds."""

@@ -17,6 +17,7 @@ from ..physics import trace
 from ..physics.constants import BOLTZMANN_EV_K
 from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.waveform import Waveform
+from . import turns
 from .circuit import Circuit
 from .coupled import LARGEST_EXPONENT, Equations, Fields
 from .laws import Conduction, Heat, Ions
@@ -236,7 +237,7 @@ class Stepper:
     def _balanced(self, fields: Fields, circuit: Circuit) -> Fields:
         """The first instant of a film without heat capacity: current and heat in balance at once, ions at rest."""
         frozen = 1e-30  # s, in which no ion moves
-        return self.equations.solve(fields, fields, frozen, circuit, tolerance=1e-9, sweeps=200)
+        return turns.solve(self.equations, fields, fields, frozen, circuit, tolerance=1e-9, sweeps=200)
 
     def stage(self, start: Stage, ahead: float, base: Fields, tau: float, time_s: float) -> Stage:
         """An implicit stage at `time_s`, guessed from a stage that lies `ahead` of it, and its rates."""
@@ -246,8 +247,14 @@ class Stepper:
             potential=old.potential + ahead * start.potential_rate,
             rise=old.rise + ahead * start.rise_rate,
         )
-        fields = self.equations.solve(
-            guess, base, tau, self.circuit(time_s), tolerance=_COUPLING * model.tolerance, sweeps=model.sweeps
+        fields = turns.solve(
+            self.equations,
+            guess,
+            base,
+            tau,
+            self.circuit(time_s),
+            tolerance=_COUPLING * model.tolerance,
+            sweeps=model.sweeps,
         )
         return Stage(
             fields,

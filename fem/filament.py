@@ -152,6 +152,7 @@ class Column:
         *,
         coupling_W_m3K: float = COUPLING_W_M3K,
     ):
+        device.require(_PARAMETERS, "FilamentFEM", "john2022-ogb")
         self.number = {name: device.value(name) for name in _PARAMETERS}
         self.ambient_K, self.coupling_W_m3K = temperature_K, coupling_W_m3K
         p, height = self.number, device.film.thickness_m

@@ -26,6 +26,17 @@ __all__ = ["IonFilm"]
 
 Array = NDArray[np.float64]
 
+_PARAMETERS = (
+    "hop_barrier_eV",
+    "attempt_frequency_Hz",
+    "lattice_constant_m",
+    "mobility_prefactor",
+    "ion_density_1_m3",
+    "site_density_1_m3",
+    "relative_permittivity",
+    "electronic_conductivity_S_m",
+    "ideality_factor",
+)
 _TRAPS = 13  # populations of the slow ions, their release rates evenly spaced in the logarithm
 _LAYER_CELLS = 40  # of a transport layer
 _CARD_K = 300.0  # temperature of the conductivities on the cards
@@ -151,6 +162,7 @@ class IonFilm:
             raise InputError("longest_step_s must be positive", got=f"{self.longest_step_s} s", allowed="> 0 s")
         if isinstance(self.sweeps, bool) or not self.sweeps >= 2 or self.sweeps % 1:
             raise InputError("sweeps must be a whole number", got=self.sweeps, allowed=">= 2")
+        self.device.require(_PARAMETERS, "IonFilm", "kim2019-n3")
         if not self.filling < 1.0:
             raise ValidityError(
                 "The film holds more ions than sites",

@@ -6,7 +6,7 @@ there is no second form of an equation that could differ from the first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -14,10 +14,8 @@ from scipy.sparse.linalg import splu
 
 from ..physics.errors import ConvergenceError
 from .circuit import Circuit
+from .coupled import Equations, Fields
 from .meshes import Array, Cells
-
-if TYPE_CHECKING:
-    from .coupled import Equations, Fields
 
 __all__ = ["solve", "system"]
 
@@ -29,7 +27,7 @@ _CLOSEST = 1e-11  # last relative update that rounding lets one reach
 def solve(
     equations: Equations, guess: Fields, base: Fields, tau: float, circuit: Circuit, *, tolerance: float
 ) -> Fields:
-    """The stage of :meth:`halidrift.fem.coupled.Equations.solve`.
+    """The stage of :func:`halidrift.fem.turns.solve`.
 
     Raises
     ------

@@ -19,7 +19,7 @@ __all__ = ["solve", "sweep"]
 def solve(
     equations: Equations, guess: Fields, base: Fields, tau: float, circuit: Circuit, *, tolerance: float, sweeps: int
 ) -> Fields:
-    """An implicit stage by lagged sweeps of three FiPy equations; as :meth:`halidrift.fem.coupled.Equations.solve`.
+    """An implicit stage by lagged sweeps of three FiPy equations; as :func:`halidrift.fem.turns.solve`.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -574,6 +574,32 @@ class Device:
     def value(self, name: str) -> float:
         """Value of one parameter in its canonical unit."""
         return self[name].value
+
+    def require(self, names: Iterable[str], model: str, example: str) -> None:
+        """Complain if the card lacks what a model needs; most often it is the card of another model.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Parameters that the model needs.
+        model, example : str
+            The model, and a shipped card of it.
+
+        Raises
+        ------
+        InputError
+            With everything that is missing.
+        """
+        missing = [name for name in names if name not in self.parameters]
+        if len(missing) > 1:
+            raise InputError(
+                f"Device {self.name} has no such parameters, which every card of {model} holds",
+                got=", ".join(missing),
+                allowed=f"a card such as {example}",
+                action=f"`halidrift device show {example}` lists what such a card holds",
+            )
+        for name in missing:
+            self[name]
 
     def with_parameters(self, **values: float) -> Device:
         """A copy with other values; they count as assumed, with the old value in the reason. A spread stays as it is.

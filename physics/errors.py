@@ -43,7 +43,8 @@ class HalidriftError(Exception):
             parts.append(f"allowed: {allowed}")
         if action is not None:
             parts.append(action)
-        super().__init__(". ".join(parts) + ".")
+        text = ". ".join(parts)
+        super().__init__(text if text.endswith("?") else text + ".")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # an error must cross from a worker process whole; its arguments are keywords, which pickle does not keep

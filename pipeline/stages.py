@@ -105,7 +105,7 @@ def source_digest(*levels: str) -> str:
     return total.hexdigest()
 
 
-def check_writable(folder: str | os.PathLike[str]) -> Path:
+def check_writable(folder: str | os.PathLike[str], *, option: str = "--out") -> Path:
     """Make the output folder and prove that a file can be written there, before any work is done.
 
     Raises
@@ -124,7 +124,7 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
             "The output folder cannot be written",
             got=f"{target}: {error.strerror or error}",
             allowed="a folder that you may write to, or a path at which one can be made",
-            action="Choose another folder with --out",
+            action=f"Choose another folder with {option}",
         ) from error
     return target
 

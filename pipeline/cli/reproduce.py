@@ -56,7 +56,10 @@ def reproduce_john2022(
 def reproduce_kim2019(
     out: Annotated[Path, typer.Option("--out", help="Folder of results.json, report.html and traces.")],
     films: Annotated[str, typer.Option("--films", help="Which films, by n: fewer is a quick run.")] = "1,2,3,4,5,inf",
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer points of every protocol: half a minute.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Fewer points of every protocol: half a minute, once everything is compiled."),
+    ] = False,
     processes: Annotated[
         int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
     ] = None,
@@ -147,11 +150,12 @@ def _verdicts(quantities: list[dict[str, Any]], width: int, title: str) -> Table
         colour = _COLOURS.get(row["verdict"], "dim")
         verdict = row["verdict"] if row["verdict"] in _COLOURS else "-"
         unit = "" if row["unit"] == "1" else f" {row['unit']}"
+        asked = row["target"] + (unit if row["target"][-1:].isdigit() else "")
         made = f" [dim]({escape(row['made_by'])})[/]" if wide and row["made_by"] else ""
         table.add_row(
             row["id"],
             escape(row["quantity"]) + made,
-            row["target"],
+            asked,
             formatted(row) + (unit if row["value"] is not None else ""),
             f"[{colour}]{verdict}[/]",
             row["kind"],

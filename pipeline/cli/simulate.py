@@ -161,10 +161,14 @@ def _synapse(trace: Any) -> None:
     words = [f"A1 {plasticity.responses(trace)[0]:.4g} S"]
     if found.size > 1:
         words.append(f"A{found.size}/A1 {found[-1]:.4g}")
-    watch = float(wave.duration_s - wave.reads_s[-1])
-    if watch >= 5.0:
-        law = plasticity.retention(trace, window_s=(0.1, watch))
-        words.append(f"weight {law.b:.4g} (t/s)^-{law.m:.4g} from 0.1 to {watch:.3g} s, R2 {law.r2:.3f}")
+    if wave.duration_s - wave.reads_s[-1] >= 5.0:
+        try:
+            after = plasticity.decay(trace)
+            watch = float(after.time_s[-1])
+            law = plasticity.power_law(*after, window_s=(0.1, watch))
+            words.append(f"weight {law.b:.4g} (t/s)^-{law.m:.4g} from 0.1 to {watch:.3g} s, R2 {law.r2:.3f}")
+        except InputError as error:  # the run is good, and others of the series are to come
+            words.append(f"no law of forgetting: {error}")
     stdout().print("  " + ", ".join(words), soft_wrap=True, markup=False)
 
 
@@ -212,6 +216,8 @@ def _interrupted(members: list[_Member], replicas: int, finished: _Finished) -> 
     words = ["Interrupted."]
     if members[0].label:
         words.append(f"Finished: {', '.join(finished.members) or 'nothing'}.")
+    elif replicas == 1 and not finished.members and members[0].store is None:
+        words.append("Nothing is kept.")
     if len(finished.members) < len(members) and replicas > 1:
         member = members[len(finished.members)]
         label = f" of {member.label}" if member.label else ""
@@ -490,6 +496,13 @@ def _continuum(
 
     card = Device.load(device)
     kind = model or ("film" if "ion_density_1_m3" in card.parameters else "filament")
+    metals = {m.electrode for m in members} - {None}
+    if kind == "film" and metals:
+        raise InputError(
+            "The metal of the electrode means nothing to an ion film: its contacts let no ion through",
+            got=", ".join(sorted(str(metal) for metal in metals)),
+            action="Leave electrode out",
+        )
 
     def made(m: _Member) -> FilamentFEM | IonFilm:
         own = card if m.electrode is None else card.with_electrode(m.electrode)
@@ -517,7 +530,10 @@ def _check_plot(plot: Path, series: bool) -> None:
     from ..figures import KINDS
     from ..stages import check_writable
 
-    if not series and plot.suffix.lower().removeprefix(".") not in KINDS:
+    picture = plot.suffix.lower().removeprefix(".") in KINDS
+    if series and picture:
+        raise InputError("--plot names a file", got=str(plot), allowed="with --vary, a folder for one PNG a value")
+    if not series and not picture:
         allowed = ", ".join(f".{name}" for name in KINDS)
         raise InputError("--plot is of an unknown kind", got=plot.name, allowed=allowed)
-    check_writable(plot if series else plot.parent)
+    check_writable(plot if series else plot.parent, option="--plot")

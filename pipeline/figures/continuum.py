@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...physics.errors import InputError
 from ._style import COLOURS, below, panels, styled
 
-__all__ = ["beside", "maps", "profiles"]
+__all__ = ["beside", "edges_of", "maps", "plane_of", "profiles"]
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def _instant(values: xr.DataArray, time_s: float | None) -> xr.DataArray:
     return values.isel(time=-1) if time_s is None else values.sel(time=time_s, method="nearest")
 
 
-def _plane(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
+def plane_of(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
     """A plane through the axis: lateral and axial centres in nm, values over (z, lateral), label of the lateral."""
     if "r" in values.dims:
         half = values.transpose("z", "r")
@@ -58,7 +58,8 @@ def _plane(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
     return 1e9 * flat["x"].values, 1e9 * flat["z"].values, flat.values, "x (nm)"
 
 
-def _edges(centres: Array) -> Array:
+def edges_of(centres: Array) -> Array:
+    """Edges of cells around their centres."""
     middle = 0.5 * (centres[1:] + centres[:-1])
     return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
 
@@ -90,19 +91,19 @@ def maps(fields: xr.Dataset, *, time_s: float | None = None) -> Figure:
             got=list(fields.data_vars),
             allowed="a trace of ElectroThermal or FilamentFEM, or filament maps",
         )
-    x, z, _, _ = _plane(_instant(fields[found[0][0]], time_s))
+    x, z, _, _ = plane_of(_instant(fields[found[0][0]], time_s))
     # to scale; the bar of colours below takes an inch
     height = 2.3 * float(np.clip((z[-1] - z[0]) / (x[-1] - x[0]), 0.3, 2.0)) + 1.4
     figure, axes = panels(2.75 * len(found) + 0.3, height, 1, len(found), sharey=True)
     for panel, (name, label) in zip(axes[0], found, strict=True):
-        x, z, plane, lateral = _plane(_instant(fields[name], time_s))
+        x, z, plane, lateral = plane_of(_instant(fields[name], time_s))
         norm: Normalize = Normalize()
         if name == "density":
             most = float(np.max(plane))
             norm = LogNorm(max(float(np.min(plane)), most * 10.0**-_DECADES), most)
             plane = np.maximum(plane, norm.vmin or 0.0)
         picture = panel.pcolormesh(
-            _edges(x), _edges(z), plane, norm=norm, cmap="cividis", rasterized=True, edgecolors="none"
+            edges_of(x), edges_of(z), plane, norm=norm, cmap="cividis", rasterized=True, edgecolors="none"
         )
         if name == "potential" and np.ptp(plane) > 0:
             levels = np.linspace(plane.min(), plane.max(), 11)[1:-1]
@@ -127,14 +128,14 @@ def profiles(film: xr.Dataset, *, times_s: ArrayLike | None = None) -> Figure:
     Parameters
     ----------
     film : xarray.Dataset
-        Trace of ``IonFilm(..., profiles=True)``.
+        Trace of ``IonFilm`` or ``Stack`` with ``profiles=True``; one species of several, ``trace.sel(species="V_Br")``.
     times_s : array, s, optional
         At most eight instants; by default spread evenly over the trace.
 
     Raises
     ------
     InputError
-        If the trace has no profiles, or there are too many instants.
+        If the trace has no profiles or several species, or there are too many instants.
     """
     if any(name not in film or "position" not in film[name].dims for name in ("density", "potential")):
         raise InputError(
@@ -143,6 +144,13 @@ def profiles(film: xr.Dataset, *, times_s: ArrayLike | None = None) -> Figure:
             allowed="density and potential over time and position",
             action="Run IonFilm(..., profiles=True)",
         )
+    if film["density"].ndim > 2 and film.sizes["species"] > 1:
+        raise InputError(
+            "This trace has several species",
+            got=", ".join(map(str, film["species"].values)),
+            action='Choose one, as trace.sel(species="V_Br")',
+        )
+    film = film.squeeze()
     time = film["time"].values
     if times_s is None:
         at = np.unique(np.linspace(0, time.size - 1, 6).round().astype(int))

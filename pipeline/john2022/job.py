@@ -509,7 +509,7 @@ def _write(job: Campaign, cell: Any, synapse: Any, progress: Callable[[int, int]
     }
     write_results(job)
     progress(3, steps)
-    page = report.render(job, cell, synapse)
+    page = report.render(job, cell, synapse, STAGES)
     progress(4, steps)
     write_text(page, job.folder / "report.html")
     progress(5, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,7 +126,7 @@ _CAPTIONS = {
 }
 
 
-def render(job: Campaign, cell: Any, synapse: Any) -> str:
+def render(job: Campaign, cell: Any, synapse: Any, names: Mapping[str, str]) -> str:
     """The report as HTML.
 
     Parameters
@@ -134,9 +135,9 @@ def render(job: Campaign, cell: Any, synapse: Any) -> str:
         With its results.
     cell, synapse : Volatile, NonVolatile
         The fitted models.
+    names : mapping of str to str
+        What each stage does.
     """
-    from .job import STAGES
-
     parts = page.placed(draw(job, cell, synapse), _CAPTIONS)
     network = ("patterns", "confusions", "training")
     writes = [run["writes"] for run in job.stages["readouts"].data["icc"]]
@@ -144,7 +145,7 @@ def render(job: Campaign, cell: Any, synapse: Any) -> str:
         "john2022.html.j2",
         results=job.results,
         nodes=job.stages["reservoir"].data["nodes"],
-        names=STAGES,
+        names=names,
         **page.counts(job.results),
         device_figures=[part for name, part in parts.items() if name not in network],
         network_figures=[parts[name] for name in network],

@@ -31,7 +31,7 @@ from ..campaign import (
 )
 from ..stages import Workers, write_text
 from . import report, verdicts
-from .targets import FILMS
+from .targets import AREAS_UM2, FILMS
 
 __all__ = ["STAGES", "Play", "Settings", "kim2019", "plan"]
 
@@ -46,8 +46,6 @@ STAGES = {
 }
 """Stages in the order in which they run, with what they do."""
 
-AREAS_UM2 = (6.25e4, 2.5e5, 5.625e5)  # Fig. 6a
-NUMBERS = (1, 2, 5, 10, 20, 30, 40, 50)  # Fig. 3f
 _LONGEST_STEP_S = 5.0  # the error bounds the steps; this only lets a slow decay be slow
 
 
@@ -297,7 +295,7 @@ def _write(job: Campaign, films: Mapping[str, Device], progress: Step) -> None:
     }
     write_results(job)
     progress(2, steps)
-    page = report.render(job)
+    page = report.render(job, STAGES)
     progress(3, steps)
     write_text(page, job.folder / "report.html")
     progress(4, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...physics import synapse
 from .. import page
 from ..figures import kim2019 as figures
 from . import verdicts
-from .targets import TABLE_2, TRENDS
+from .targets import AREAS_UM2, TABLE_2, TRENDS
 
 if TYPE_CHECKING:
     from ..campaign import Campaign
@@ -29,8 +30,6 @@ _AXES = {
 
 def draw(job: Campaign) -> dict[str, Any]:
     """Every figure of a finished job, by name: matplotlib figures."""
-    from .job import AREAS_UM2
-
     films = job.settings.films
     kept = {name: result.traces for name, result in job.stages.items()}
     drawn: dict[str, Any] = {}
@@ -120,14 +119,12 @@ _CAPTIONS = {
 }
 
 
-def render(job: Campaign) -> str:
-    """The report as HTML; `job` with its results."""
-    from .job import STAGES
-
+def render(job: Campaign, names: Mapping[str, str]) -> str:
+    """The report as HTML; `job` with its results, `names` what each stage does."""
     return page.render(
         "kim2019.html.j2",
         results=job.results,
-        names=STAGES,
+        names=names,
         **page.counts(job.results),
         figures=list(page.placed(draw(job), _CAPTIONS).values()),
     )

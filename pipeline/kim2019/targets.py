@@ -13,7 +13,7 @@ from typing import Any
 from ..targets import Target, table
 from ..targets import quantity as row
 
-__all__ = ["FILMS", "ORDER", "TABLE_2", "TARGETS", "TRENDS", "quantity"]
+__all__ = ["AREAS_UM2", "FILMS", "NUMBERS", "ORDER", "TABLE_2", "TARGETS", "TRENDS", "quantity"]
 
 FILMS = ("1", "2", "3", "4", "5", "inf")
 """The films by n; "inf" is MAPbBr3."""
@@ -27,6 +27,12 @@ TABLE_2 = {
     "inf": (0.03129, 0.9517, 0.090),
 }
 """b, m and E_A (eV) of each film."""
+
+AREAS_UM2 = (6.25e4, 2.5e5, 5.625e5)
+"""Areas of Fig. 6a."""
+
+NUMBERS = (1, 2, 5, 10, 20, 30, 40, 50)
+"""Numbers of spikes that are read off one train; Fig. 3f."""
 
 ORDER = "3 < 4 < 5 < inf < 2 < 1"
 """Films by m, smallest first."""

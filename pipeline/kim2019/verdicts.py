@@ -16,7 +16,7 @@ from ...physics import trace as traces
 from ...physics.citations import citations
 from ...physics.device import Device
 from ...physics.errors import InputError
-from .targets import TABLE_2, TRENDS, quantity
+from .targets import AREAS_UM2, NUMBERS, TABLE_2, TRENDS, quantity
 
 if TYPE_CHECKING:
     from ..campaign import Campaign
@@ -43,8 +43,6 @@ def series(job: Campaign, film: str, protocol: str) -> tuple[np.ndarray, np.ndar
         return np.array([]), np.array([])
     y = plasticity.indices(trace)
     if protocol == "numbers":
-        from .job import NUMBERS
-
         shown = np.array([k for k in NUMBERS if k <= y.size])
         return shown.astype(float), y[shown - 1]
     step = {"amplitudes": -0.1, "durations": 20e-3}[protocol]
@@ -180,7 +178,8 @@ def _inputs(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
     card = next(iter(films.values()))
     stack = "/".join("OHP" if layer.role == "film" else layer.name for layer in card.layers)
     add("K-STACK-01/stack", stack, kind="published", made_by="device cards", note="thicknesses are assumed")
-    add("K-STACK-02/films, n", ", ".join(films), kind="published", made_by="device cards")
+    lacks = "" if set(films) == set(TABLE_2) else "needs all six films"
+    add("K-STACK-02/films, n", ", ".join(films), kind="published", made_by="device cards", skipped=lacks)
     for name, value in (
         ("amplitude of a spike", synapse.SPIKE_V),
         ("width of a spike", synapse.SPIKE_S),
@@ -342,6 +341,8 @@ def _temperature(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
         float(inside),
         kind="published",
         made_by="database",
+        note=f"{inside} of {len(rows['rows'])}",
+        skipped="" if whole else "needs all six films",
     )
     lowest = rows["lowest_eV"]
     add(
@@ -354,8 +355,6 @@ def _temperature(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
 
 
 def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
-    from .job import AREAS_UM2
-
     kept, single = job.stages["energy"].traces, job.stages["plasticity"].traces
     whole = set(films) == set(TABLE_2)
     missing = "" if whole else "needs all six films"

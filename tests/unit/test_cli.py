@@ -450,6 +450,23 @@ def test_a_synapse_protocol_is_played_and_told(run, tmp_path):
     assert trace.read(tmp_path / "same.nc")["current"].equals(kept["current"])
 
 
+def test_a_run_without_a_rise_is_kept_and_drawn(run, tmp_path):
+    """Depressing spikes leave no weight to follow: said, and no end of the series."""
+    from halidrift.compact import plasticity
+    from halidrift.physics import trace
+
+    code, told, _ = run(
+        "fem", "film", "kim2019-n1", "--protocol", "retention count=1 watch=6s lead=1s", "--vary", "amplitude=1V,-1V",
+        "--plot", tmp_path / "pictures", "--out", tmp_path / "runs",
+    )  # fmt: skip
+    assert code == 0
+    assert "no law of forgetting" in told
+    # to the last instant, counted from the end of the spike
+    law = plasticity.retention(trace.read(tmp_path / "runs" / "amplitude=-1V.nc"), window_s=(0.1, 6.1))
+    assert f"weight {law.b:.4g} (t/s)^-{law.m:.4g} from 0.1 to 6 s" in told
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
 def test_a_series_of_pictures_with_profiles(run, tmp_path):
     code, _, _ = run(
         "fem", "film", "kim2019-n1", "--vary", "amplitude=-0.5V,-1V", "--profiles", "--plot", tmp_path / "pictures"
@@ -467,6 +484,9 @@ def test_a_series_of_pictures_with_profiles(run, tmp_path):
         (["kim2019-n3", "--protocol", "pair interval=60", "--out", "x.nc"], "needs a unit"),
         (["kim2019-n3", "--protocol", "triple", "--out", "x.nc"], "triple"),
         (["john2022-ogb", "--out", "x.nc"], "ion_density_1_m3"),
+        (["john2022-ogb", "--out", "x.nc"], "a card such as kim2019-n3"),
+        (["kim2019-n3", "--plot", "series.png", "--vary", "amplitude=-1V,-0.5V"], "--plot names a file"),
+        (["kim2019-n3", "--plot", "/proc/none/x.png"], "with --plot"),
     ],
 )
 def test_a_film_that_cannot_be_played_is_told(run, tmp_path, monkeypatch, wrong, told):
@@ -475,6 +495,19 @@ def test_a_film_that_cannot_be_played_is_told(run, tmp_path, monkeypatch, wrong,
     assert code == 2
     assert told in err
     assert not list(tmp_path.iterdir())
+
+
+def test_an_ion_film_takes_no_metal(run, tmp_path):
+    """Equal numbers for Au and Ag would read as a result."""
+    code, _, err = run("fem", "film", "kim2019-n3", "--out", tmp_path, "--vary", "electrode=Au,Ag")
+    assert code == 2
+    assert "nothing to an ion film" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_question_ends_a_message(run, tmp_path):
+    _, _, err = run("fem", "film", "kim2019-n3", "--protocol", "pear", "--out", tmp_path / "x.nc")
+    assert err.rstrip().endswith("Did you mean pair?")
 
 
 def test_the_filament_has_a_command_and_a_picture(run, tmp_path):

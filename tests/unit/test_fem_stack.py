@@ -186,3 +186,19 @@ def test_fast_electrons_can_start():
     stack = Stack((INTRINSIC,), (Species("n", -1, 1e21, 1e-3, left=ohmic, right=ohmic),))
     trace = stack.simulate(Waveform.hold(0.5, 1e-6, samples=3))
     assert float(trace.current[-1]) == pytest.approx(float(stack.relax(0.5).current_density.sum()), rel=1e-3)
+
+
+def test_pictures_name_each_species():
+    """Currents species by species; profiles of one, and of two a message that says how to choose."""
+    from halidrift.pipeline.figures import continuum
+    from halidrift.pipeline.figures.trace import overview
+
+    film = Layer(100e-9, 24.0, fixed_1_m3=-2e24, cells=40)
+    ions = tuple(Species(name, 1, 1e24, D) for name, D in (("V_Br", 1e-16), ("V_I", 1e-15)))
+    run = Stack((film,), ions, area_m2=1e-8, profiles=True).simulate(Waveform.hold(-0.2, 0.1, samples=5))
+    current = next(ax for ax in overview(run).axes if "current" in ax.get_ylabel())
+    assert [line.get_label() for line in current.lines][-2:] == ["V_Br", "V_I"]
+    with pytest.raises(InputError, match=r"several species.*sel\(species"):
+        continuum.profiles(run)
+    density = continuum.profiles(run.sel(species="V_I")).axes[0]
+    np.testing.assert_array_equal(density.lines[-1].get_ydata(), run["density"].values[-1, 1])

@@ -3,8 +3,10 @@ import pytest
 import xarray as xr
 
 from halidrift import Waveform
+from halidrift.physics import synapse
 from halidrift.physics import trace as traces
 from halidrift.pipeline.figures import COLOURS, john2022, png, uri
+from halidrift.pipeline.figures.trace import overview
 
 CLASSES = ["Bursting", "Adapting", "Tonic", "Irregular"]
 
@@ -154,3 +156,26 @@ def test_pyplot_is_not_touched():
 
     drawn()
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_a_long_lead_does_not_squeeze_the_picture():
+    """1000 s of rest before the spikes: the axes begin just before them, the weight has a panel of its own."""
+    wave = synapse.retention(3, lead_s=1000.0, watch_s=10.0)
+    time = wave.times_s
+    since = np.clip(time - float(wave.reads_s[-1]), 0.0, None)
+    conductance = np.where(time <= 1000.0, 1e-9, 1e-9 * (1.0 + 1.0 / (1.0 + since)))
+    trace = traces.make(
+        wave,
+        model="test",
+        device_voltage_V=wave.voltage_at(time),
+        current_A=conductance * wave.voltage_at(time),
+        conductance_S=conductance,
+        parameters={"device": {"name": "film"}},
+    )
+    figure = overview(trace)
+    panels = {ax.get_title(loc="left") or ax.get_title(): ax for ax in figure.axes}
+    assert panels["Conductance"].lines[0].get_xdata()[0] == pytest.approx(1000.0, abs=1.0)
+    assert "Forgetting" in panels
+    assert panels["Forgetting"].lines[0].get_ydata()[-1] == pytest.approx(1.0 / 11.0, rel=0.01)
+    assert figure.get_suptitle().startswith("film, test")
+    assert "left out" in figure.get_suptitle()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from halidrift import Waveform
-from halidrift.fem import newton, terms
+from halidrift.fem import newton, terms, turns
 from halidrift.fem.circuit import Circuit
 from halidrift.fem.coupled import Fields
 from halidrift.fem.electrothermal import ElectroThermal, Stepper, plug
@@ -63,7 +63,7 @@ def test_agrees_with_fipy_terms(kind):
     model = film(grid, density=plug(grid, 1e27, 1e25, 3e-9, 15e-9))
     circuit = Circuit(1.0, 1e-5, 100.0, 1e-9)
     equations, base = start(model, circuit)
-    ours = equations.solve(base, base, 1e-6, circuit, tolerance=1e-11, sweeps=60)
+    ours = turns.solve(equations, base, base, 1e-6, circuit, tolerance=1e-11, sweeps=60)
     assert np.max(np.abs(ours.density - base.density)) > 1e-4 * 1e27
     assert ours.rise.max() > 20.0
     theirs = terms.solve(equations, ours, base, 1e-6, circuit, tolerance=1e-9, sweeps=20)
@@ -78,7 +78,7 @@ def test_newton_finds_the_same(kind, limit_A):
     model = film(grid, density=plug(grid, 1e27, 1e25, 3e-9, 15e-9))
     circuit = Circuit(-1.0, limit_A, 100.0, 1e-9)
     equations, base = start(model, circuit)
-    ours = equations.solve(base, base, 1e-8, circuit, tolerance=1e-11, sweeps=60)
+    ours = turns.solve(equations, base, base, 1e-8, circuit, tolerance=1e-11, sweeps=60)
     assert equations.newtons == 0
     theirs = newton.solve(equations, base, base, 1e-8, circuit, tolerance=1e-8)
     assert max(apart(ours, theirs)) < 1e-8
@@ -197,7 +197,7 @@ def test_second_order_in_space(kind):
         equations.extra_ions = sources[0] + grid.volume_m3 * (exact.density - old.density) / tau
         equations.extra_A = sources[1]
         equations.extra_W = sources[2] + equations.capacity * (exact.rise - old.rise) / tau
-        found = equations.solve(exact, old, tau, circuit, tolerance=1e-10, sweeps=100)
+        found = turns.solve(equations, exact, old, tau, circuit, tolerance=1e-10, sweeps=100)
         weight = grid.volume_m3 / grid.volume_m3.sum()
         errors.append([np.sqrt(np.sum(weight * (a - b) ** 2)) for a, b in zip(found[:3], exact[:3], strict=True)])
     ratios = np.array(errors)[-2] / np.array(errors)[-1]
@@ -339,7 +339,7 @@ def test_equilibrium_of_the_ions(kind, most):
     equations, base = start(model, Circuit(0.3, np.inf, 0.0))
     end = base
     for tau in 10.0 ** np.arange(-3, 10):
-        end = equations.solve(end, end, tau, Circuit(0.3, np.inf, 0.0), tolerance=1e-12, sweeps=100)
+        end = turns.solve(equations, end, end, tau, Circuit(0.3, np.inf, 0.0), tolerance=1e-12, sweeps=100)
     potential = np.log(end.density / (1 - end.density / most)) + end.potential / (BOLTZMANN_EV_K * 300.0)
     assert np.ptp(potential) < 1e-7
     assert np.sum(grid.volume_m3 * end.density) == pytest.approx(1e26 * grid.volume_m3.sum(), rel=1e-10)
@@ -356,7 +356,7 @@ def test_thermodiffusion_at_rest(kind):
     equations.extra_W = 5e16 * grid.volume_m3  # 5 K at the middle
     end = base
     for tau in (1e-3, 1.0, 1e3, 1e6, 1e9):
-        end = equations.solve(end, end, tau, Circuit(0.0, np.inf, 0.0), tolerance=1e-12, sweeps=100)
+        end = turns.solve(equations, end, end, tau, Circuit(0.0, np.inf, 0.0), tolerance=1e-12, sweeps=100)
     assert end.rise.max() > 1.0
     assert np.ptp(np.log(end.density) - 0.02 * end.rise) < 1e-7
 
