@@ -324,7 +324,13 @@ def _temperature(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
             note=f"the ions add {added:+.1f} meV while read, {after:+.1f} meV after a spike; "
             "how R was read is not printed",
         )
-    add("K-EA-EQ/R2 of ln R against 1/kT, worst film", worst, made_by="IonFilm", note="ions as the read holds them")
+    add(
+        "K-EA-EQ/R2 of ln R against 1/kT, worst film",
+        worst,
+        kind="published",
+        made_by="IonFilm",
+        note="the straight line is put in; ions as the read holds them",
+    )
     whole = set(energies) == set(TABLE_2)
     add(
         "K-EA-ORD/films by E_A",
@@ -371,8 +377,9 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
     add(
         "K-COND-ORD/films by postsynaptic current after one spike",
         _ordered(spike) if whole and set(spike) == set(films) else None,
+        kind="calibrated",
         made_by="IonFilm",
-        note="conductivity at rest times what the ions make of it",
+        note="conductivity at rest, whose order is put in, times what the ions make of it",
         skipped=missing,
     )
     add("K-EN-EQ/energy of an event", "E = P I t", kind="published", made_by="compact.plasticity.event_energy")
@@ -401,8 +408,10 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
         "K-EN-BIO/n = 1: energy of an event, -0.02 V, against a biological synapse",
         small,
         film="1" if one else None,
+        kind="calibrated",
         made_by="IonFilm",
-        note="18 fJ at -1 V is above the biological 1-10 fJ that the paper calls comparable (I-13)",
+        note="rests on the conductivity fitted to K-EN-18; 18 fJ at -1 V is above the biological 1-10 fJ that the "
+        "paper calls comparable (I-13)",
         skipped=lacks,
     )
     exponents = {}
@@ -413,6 +422,7 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
     add(
         "K-EN-AREA/exponent of the energy in the area, film furthest from 1",
         max(exponents.values(), key=lambda v: abs(v - 1.0)) if exponents else None,
+        kind="published",
         made_by="IonFilm",
         note="exact in a film of one dimension: every current is in proportion to the area",
     )
