@@ -20,6 +20,11 @@ def test_reverse_bias_does_not_switch():
     assert float(runs.conductance.max()) < 2 * DEVICE.value("leakage_S")
 
 
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="below 0.1 mA a single contact of 6 to 9 uS carries the current: slope 1.3 (20 devices) to 1.5 (8 devices)",
+)
 def test_conductance_is_linear_in_the_compliance():
     # J-ICC-01: slope of log G at 0.1 V against log Icc 1.0 +- 0.1 from 10 uA to 1 mA; medians of 8 devices
     limits = np.array([1e-5, 3e-5, 1e-4, 3e-4, 1e-3])
@@ -52,7 +57,7 @@ def test_a_pulse_is_forgotten_after_a_tenth_of_a_second():
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="the stub that a filament leaves still helps: 0.45 after 20 ms, 0.67 after 40 ms, 1.00 after 100 ms",
+    reason="the stub that a filament leaves still helps: 0.60 after 20 ms, 0.95 after 40 ms, 0.95 after 100 ms",
 )
 def test_a_pulse_is_forgotten_after_the_echo_horizon():
     # J-DIFF-09: the state does not reflect inputs older than 23 ms
@@ -62,7 +67,7 @@ def test_a_pulse_is_forgotten_after_the_echo_horizon():
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="filaments at 1 mA dissolve after 1e3 to 1e4 s: energies that hold longer do not come home (decision 0007)",
+    reason="filaments at 1 mA hold for 1e3 s and dissolve within 1e4 s: what holds longer sets late (decision 0009)",
 )
 def test_a_filament_at_1_mA_is_kept_for_1e5_s():
     # J-DRIFT-03: retention of 1e5 s, here within 20 %
