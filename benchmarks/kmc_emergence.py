@@ -134,7 +134,9 @@ def volatile(run: Callable[..., xr.Dataset]) -> list[Row]:
             "set time of a second pulse after 5, 20, 40, 100 ms, in units of the first",
             ", ".join(f"{x:.2f}" for x in set_times),
             "graded; 1.0 +- 0.2 beyond 23 ms",
-            _verdict(set_times[0] < 0.8 and abs(set_times[2] - 1) < 0.2 and abs(set_times[3] - 1) < 0.2),
+            _verdict(
+                set_times[0] < 0.8 and abs(set_times[2] - 1) < 0.2 and abs(set_times[3] - 1) < 0.2, calibrated=True
+            ),
         )
     )
     return rows
