@@ -9,10 +9,24 @@ if TYPE_CHECKING:
     from .fitting import fit
     from .nonvolatile import NonVolatile
     from .parameters import FittedParameter, ParameterTable
+    from .stanford import Stanford
+    from .synapse import Synapse
     from .volatile import Volatile
     from .vteam import VTEAM
+    from .yakopcic import Yakopcic
 
-__all__ = ["MODELS", "VTEAM", "FittedParameter", "NonVolatile", "ParameterTable", "Volatile", "fit"]
+__all__ = [
+    "MODELS",
+    "VTEAM",
+    "FittedParameter",
+    "NonVolatile",
+    "ParameterTable",
+    "Stanford",
+    "Synapse",
+    "Volatile",
+    "Yakopcic",
+    "fit",
+]
 
 # Loaded on first use: numba and lmfit cost seconds.
 _HOMES = {
@@ -20,10 +34,13 @@ _HOMES = {
     "FittedParameter": "parameters",
     "NonVolatile": "nonvolatile",
     "ParameterTable": "parameters",
+    "Stanford": "stanford",
+    "Synapse": "synapse",
     "VTEAM": "vteam",
     "Volatile": "volatile",
+    "Yakopcic": "yakopcic",
 }
-_MODELS = ("Volatile", "NonVolatile", "VTEAM")
+_MODELS = ("Volatile", "NonVolatile", "VTEAM", "Yakopcic", "Stanford", "Synapse")
 
 
 def __getattr__(name: str) -> Any:
