@@ -86,7 +86,29 @@ def _nonvolatile(model: Any) -> dict[str, Any]:
     }
 
 
-_FURTHER: Mapping[str, Callable[[Any], dict[str, Any]]] = {"Volatile": _volatile, "NonVolatile": _nonvolatile}
+def _stanford(model: Any) -> dict[str, Any]:
+    return {"initial_m": float(model.rest_state[0]), "boltzmann_eV_K": laws.K_B}
+
+
+def _synapse(model: Any) -> dict[str, Any]:
+    return {
+        "rest_S": model.conductance_rest_S,
+        "drive_1_Vs": model.value("drive_rate_1_Vs") * model._activation("drive_barrier_eV"),
+        "read_ohmic": math.isinf(model.value("read_nonlinearity_V")),
+        "drive_linear": math.isinf(model.value("drive_nonlinearity_V")),
+        "release": model.release_rates_Hz.tolist(),
+        "capture": model.capture_rates_Hz.tolist(),
+        "at": f" at {model.temperature_K:g} K",
+    }
+
+
+# what a template needs besides the parameters
+_FURTHER: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "Volatile": _volatile,
+    "NonVolatile": _nonvolatile,
+    "Stanford": _stanford,
+    "Synapse": _synapse,
+}
 
 
 def render(model: CompactModel, language: str, name: str) -> str:
@@ -124,6 +146,7 @@ def render(model: CompactModel, language: str, name: str) -> str:
     return environment.get_template(template).render(
         {
             "name": element,
+            "wanted": name,
             "version": __version__,
             "table": [
                 " ".join(f"{p}{f' [{p.warning}]' if p.warning else ''}".split()) for p in model.parameters.values()
