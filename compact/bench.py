@@ -29,7 +29,7 @@ from .model import CompactModel, Rng, generator, seed_text
 
 __all__ = ["OPTIONS", "STATE_SCALES", "drawn", "run", "write"]
 
-OPTIONS = "reltol=1e-4 trtol=1 abstol=1e-15"
+OPTIONS = "reltol=1e-4 trtol=1 abstol=1e-15 itl4=100"
 """Options of ngspice under which the table in docs/circuits.md was measured."""
 
 STATE_SCALES: Mapping[str, float] = {"Stanford": 1e-9}
