@@ -20,6 +20,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..physics.errors import ConvergenceError, InputError, OutputError
 from ..physics.files import write_whole
@@ -27,7 +28,7 @@ from ..physics.waveform import Waveform
 from .export import _TEMPLATES, element_name, render
 from .model import CompactModel, Rng, generator, seed_text
 
-__all__ = ["OPTIONS", "STATE_SCALES", "drawn", "run", "write"]
+__all__ = ["OPTIONS", "STATE_SCALES", "drawn", "ngspice", "run", "write"]
 
 OPTIONS = "reltol=1e-4 trtol=1 abstol=1e-15 itl4=100"
 """Options of ngspice under which the table in docs/circuits.md was measured."""
@@ -231,35 +232,34 @@ def _put(path: Path, text: str) -> Path:
     return write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
-def run(bench: str | os.PathLike[str], *, timeout_s: float = 600.0) -> xr.Dataset:
-    """Run a bench in ngspice.
+def ngspice(netlist: str | os.PathLike[str], *, timeout_s: float = 600.0) -> NDArray[np.float64]:
+    """Run a netlist that writes ``result.txt`` with ``wrdata`` and ``wr_singlescale``.
 
     Parameters
     ----------
-    bench : path
-        What :func:`write` returned.
+    netlist : path
     timeout_s : float, s, > 0
 
     Returns
     -------
-    xarray.Dataset
-        ``source_voltage``, ``device_voltage`` (V), ``current`` (A), ``state`` (V of the state node) and
-        ``conductance`` (S) against ``time`` (s), at ngspice's own instants; with a dimension ``device`` for drawn
-        devices.
+    array, shape (instants, columns)
+        Time first; each instant once.
 
     Raises
     ------
     OutputError
         If ngspice is not installed.
+    InputError
+        If there is no such file.
     ConvergenceError
         If ngspice gives up, or takes too long.
     """
-    path = Path(bench)
+    path = Path(netlist)
     program = shutil.which("ngspice")
     if program is None:
         raise OutputError("ngspice is not installed", action="make check-circuits, or apt-get install ngspice")
     if not path.is_file():
-        raise InputError("There is no such bench", got=str(path), action="Write it with halidrift.compact.bench.write")
+        raise InputError("There is no such netlist", got=str(path), action="Write it with halidrift.compact.bench.write")
     result = path.with_name("result.txt")
     result.unlink(missing_ok=True)
     try:
@@ -273,17 +273,43 @@ def run(bench: str | os.PathLike[str], *, timeout_s: float = 600.0) -> xr.Datase
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
-        raise ConvergenceError("ngspice took too long", got=f"more than {timeout_s:g} s", action="Raise the step") from error
+        raise ConvergenceError(
+            "ngspice took too long", got=f"more than {timeout_s:g} s", action="Raise the step"
+        ) from error
     said = done.stdout + done.stderr
     wrong = re.search(r"(?im)^.*(time ?step too small|aborted|singular matrix|error:|fatal).*$", said)
     if not result.is_file() or wrong:
         raise ConvergenceError(
-            "ngspice gave up on the bench",
+            "ngspice gave up",
             got=wrong.group(0).strip() if wrong else said.strip()[-300:],
             action=f"Run it by hand: ngspice -b {path.name} in {path.parent}",
         )
     table = np.loadtxt(result, ndmin=2)
-    table = table[np.unique(table[:, 0], return_index=True)[1]]
+    return table[np.unique(table[:, 0], return_index=True)[1]]
+
+
+def run(bench: str | os.PathLike[str], *, timeout_s: float = 600.0) -> xr.Dataset:
+    """Run a bench in ngspice.
+
+    Parameters
+    ----------
+    bench : path
+        What :func:`write` returned for an ngspice model.
+    timeout_s : float, s, > 0
+
+    Returns
+    -------
+    xarray.Dataset
+        ``source_voltage``, ``device_voltage`` (V), ``current`` (A), ``state`` (V of the state node) and
+        ``conductance`` (S) against ``time`` (s, from the start of the waveform), at ngspice's own instants; with a
+        dimension ``device`` for drawn devices.
+
+    Raises
+    ------
+    OutputError, InputError, ConvergenceError
+        As :func:`ngspice`.
+    """
+    table = ngspice(bench, timeout_s=timeout_s)
     columns = table[:, 1:].reshape(len(table), -1, len(_COLUMNS))
     units = dict(zip(_COLUMNS, ("V", "V", "A", "V", "1"), strict=True))
     out = xr.Dataset(coords={"time": ("time", table[:, 0], {"units": "s"})})
@@ -292,5 +318,5 @@ def run(bench: str | os.PathLike[str], *, timeout_s: float = 600.0) -> xr.Datase
     out["conductance"] = np.exp(out["ln_conductance"])
     out["conductance"].attrs["units"] = "S"
     out = out.drop_vars("ln_conductance")
-    out.attrs.update(program="ngspice", bench=path.name)
+    out.attrs.update(program="ngspice", bench=Path(bench).name)
     return out.squeeze("device", drop=True) if out.sizes["device"] == 1 else out
