@@ -92,7 +92,7 @@ def volatile(run: Callable[..., xr.Dataset]) -> list[Row]:
     rows.append(
         ("Ag negative, to -2 V", f"largest G {float(reverse.conductance.max()):.2g} S", "no switching", _verdict(quiet))
     )
-    period, count = 0.12, 20
+    period, count = 0.12, 50
     cycles = run(Waveform.pulses(1.0, 20e-3, period, count, compliance_A=VOLATILE_A, samples_per_period=480))
     set_s, relax_s, _ = _pulses(cycles, 20e-3, period * np.arange(count))
     rows += [
@@ -104,7 +104,7 @@ def volatile(run: Callable[..., xr.Dataset]) -> list[Row]:
         ),
         ("pulses that set", f"{np.isfinite(set_s).mean():.1%}", "-", "-"),
         (
-            "set time of the 1st / 20th pulse",
+            "set time of the 1st / 50th pulse",
             f"{_quartiles(set_s[:, 0], '', 1e3)} / {_quartiles(set_s[:, -1], 'ms', 1e3)}",
             "-",
             "-",
