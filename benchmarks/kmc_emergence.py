@@ -26,6 +26,8 @@ Row = tuple[str, str, str, str]  # quantity, result, target, verdict
 
 
 def _quartiles(values: np.ndarray, unit: str = "", scale: float = 1.0) -> str:
+    if not np.isfinite(values).any():
+        return "none"
     low, middle, high = np.nanpercentile(values, [25, 50, 75]) * scale
     return f"{middle:.3g} ({low:.3g} to {high:.3g}) {unit}".rstrip()
 
@@ -128,7 +130,8 @@ def volatile(run: Callable[..., xr.Dataset]) -> list[Row]:
     for gap in (5e-3, 20e-3, 40e-3, 100e-3):
         pair = run(Waveform.pulses(1.0, 20e-3, 20e-3 + gap, 2, compliance_A=VOLATILE_A, samples_per_period=800))
         first, _, _ = _pulses(pair, 20e-3, np.array([0.0, 20e-3 + gap]))
-        set_times.append(np.nanmedian(first[:, 1]) / np.nanmedian(first[:, 0]))
+        both = np.isfinite(first).any(0).all()
+        set_times.append(np.nanmedian(first[:, 1]) / np.nanmedian(first[:, 0]) if both else np.nan)
     rows.append(
         (
             "set time of a second pulse after 5, 20, 40, 100 ms, in units of the first",
