@@ -59,9 +59,7 @@ def send(G, writes, sums, p, j, i, count, up, down, spread, rng):
 
 
 @njit(cache=True)
-def train_epoch(
-    X, labels, order, batch, G, writes, sums, up, down, scale, gain, eta, pair, rounding, spread, rng
-):
+def train_epoch(X, labels, order, batch, G, writes, sums, up, down, scale, gain, eta, pair, rounding, spread, rng):
     """One pass of the delta rule by pulses; G[0] = G+, G[1] = G-, shape (2, classes, inputs), in place.
 
     `scale` turns a difference of conductances into a weight, `gain` a change of weight into pulses of each device.

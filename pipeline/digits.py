@@ -153,9 +153,7 @@ def mnist(folder: str | os.PathLike[str]) -> Images:
         shape = pixels.shape[1:]
     X, y, held, held_y = parts
     if X.shape[1] != held.shape[1]:
-        raise DataError(
-            "images of another size than those to train on", file=files[2], key="header", got=str(shape)
-        )
+        raise DataError("images of another size than those to train on", file=files[2], key="header", got=str(shape))
     return Images(X, y, held, held_y, f"{shape[0]} x {shape[1]}")
 
 
@@ -306,7 +304,9 @@ class UpdateCurve:
         first = int(np.flatnonzero(np.diff(wave.voltage_V) != 0)[0])
         rest = float(np.interp(wave.time_s[first], trace["time"].values, trace["conductance"].values))
         ends = (float(volts[0]), float(volts[-1]))
-        return cls(np.append(rest, found[:up]), found[up - 1 :], ends, float(widths[0]), float(wave.voltage_V[0]), origin)
+        return cls(
+            np.append(rest, found[:up]), found[up - 1 :], ends, float(widths[0]), float(wave.voltage_V[0]), origin
+        )
 
     @classmethod
     def linear(cls, states: int, low_S: float = 1.0, high_S: float = 2.0) -> UpdateCurve:
@@ -398,8 +398,9 @@ class SynapticPerceptron(_Readout):
         *floating-point* perceptron on its *training* patterns; no synapse was asked.
     pair : {"both", "reference", "grow"}
         Not published. "both": a weight rises by potentiating G+ and depressing G-, and falls the other way, so both
-        branches that the paper shows are used. "reference": G- stays where it began and weights are doubled. "grow": only
-        potentiation, of G+ or of G-; a pair whose device is at its end is depressed and its difference written anew.
+        branches that the paper shows are used. "reference": G- stays where it began and weights are doubled. "grow":
+        only potentiation, of G+ or of G-; a pair whose device is at its end is depressed and its difference is written
+        anew.
     rounding : {"stochastic", "nearest", "single"}
         Not published. "stochastic": up or down so that the expected number is the wanted one; with any other rounding
         a small gradient never moves a device of few states. "nearest"; "single": one spike where half or more is
@@ -407,7 +408,8 @@ class SynapticPerceptron(_Readout):
     batch : int, >= 1
         Patterns whose changes are added before spikes are sent. Not published; 1 is the delta rule itself.
     weight_limit : float, > 0
-        Weight of a pair at its ends, w. Not published; ±1 is what network simulators of synapses map to conductance [2]_.
+        Weight of a pair at its ends, w. Not published; ±1 is what network simulators of synapses map to conductance
+        [2]_.
     initial : {"middle", "rest", "random"}
         Devices begin after the whole number of potentiating spikes from rest that brings them nearest to the middle of
         the range (so that a weight can move both ways; all weights 0, as the floating-point ones), at rest, or after a
@@ -416,7 +418,8 @@ class SynapticPerceptron(_Readout):
         Standard deviation of the step of a spike, as a share of the range. 0: the model of the film draws nothing at
         random, and the paper prints no spread.
     scaling : {"global", "minmax", "standard", "none"}
-        As in :class:`~halidrift.pipeline.DeltaRuleReadout`; "global": all pixels together to 0..1, so a pixel keeps its grey.
+        As in :class:`~halidrift.pipeline.DeltaRuleReadout`; "global": all pixels together to 0..1, so a pixel keeps
+        its grey.
     rng : int, Generator or None
         Order of the patterns, rounding, steps and beginnings.
 

@@ -78,7 +78,9 @@ def reproduce_kim2019(
     check_writable(out)
     from .. import kim2019 as paper
 
-    settings = paper.Settings(films=tuple(n.strip() for n in films.split(",")), quick=quick, mnist=None if mnist is None else str(mnist))
+    settings = paper.Settings(
+        films=tuple(n.strip() for n in films.split(",")), quick=quick, mnist=None if mnist is None else str(mnist)
+    )
     job = _run(
         paper.STAGES,
         out,

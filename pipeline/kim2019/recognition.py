@@ -20,7 +20,7 @@ from ..stages import Workers
 __all__ = ["READS", "Case", "accuracy", "cases", "recognise"]
 
 READS = {"update": "1 ms after a spike", "late": "before the next spike, gaps of 300 ms"}
-"""The two ways in which the job reads an update curve, by what ends the name of its trace, with the default settings."""
+"""The two ways in which the job reads an update curve (default settings), by what ends the name of its trace."""
 
 _SIZES = ("8 x 8", "28 x 28")
 
@@ -145,7 +145,8 @@ def recognise(
         out["curves"][name] = law._asdict() | {
             "states": curve.states,
             "mixed_error": None if mixed is None else curve.error(mixed),
-            "delivered_J": plasticity.delivered_energy(curves[name]) / (len(curve.potentiation_S) + curve.depression_S.size - 2),
+            "delivered_J": plasticity.delivered_energy(curves[name])
+            / (len(curve.potentiation_S) + curve.depression_S.size - 2),
         }
     jobs: dict[str, tuple[Any, ...]] = {}
     for size, folder in zip(_SIZES, (None, s.mnist), strict=True):

@@ -110,9 +110,9 @@ _CAPTIONS = {
     ),
     "digits": (
         "accuracy against epochs and films, and confusion matrices",
-        "8 x 8 handwritten digits (not those of MNIST), on the update curves of the films: mean and standard deviation of "
-        "the trainings. Read 1 ms after a spike, one depressing spike undoes almost all of a curve; read late, its steps "
-        "are nearly even. No accuracy was fitted; network, rule and epochs are not printed.",
+        "8 x 8 handwritten digits (not those of MNIST), on the update curves of the films: mean and standard deviation "
+        "of the trainings. Read 1 ms after a spike, one depressing spike undoes almost all of a curve; read late, its "
+        "steps are nearly even. No accuracy was fitted; network, rule and epochs are not printed.",
     ),
     "energy": (
         "energy of an event against area",

@@ -1,9 +1,9 @@
 """What Kim et al. 2019 report, number by number, film by film.
 
 Tolerances, fixed before any run: an "about" is met within a factor of two; m of Table 2 within 10 %, b within 25 %
-(b = t0^m, so an error of 10 % in m moves b by as much); "almost linearly" is R2 >= 0.95 of the straight line, as for
-the linear law of John et al., an accuracy within 2 % as there, "gradually" that no spike makes more than four times its even share of the range;
-"linear in area" is an exponent within 0.1 % of 1; E_A is met within 5 meV.
+(b = t0^m, so an error of 10 % in m moves b by as much); "almost linearly" is R2 >= 0.95 of the straight line and an
+accuracy is met within 2 %, both as for John et al.; "gradually" is that no spike makes more than four times its even
+share of the range; "linear in area" is an exponent within 0.1 % of 1; E_A is met within 5 meV.
 """
 
 from __future__ import annotations

@@ -519,8 +519,8 @@ def _update(add: Any, job: Campaign) -> None:
     note = ""
     if law is not None:
         note = (
-            f"R2 {law.r2_up:.3f} up, {law.r2_down:.3f} down, asymmetry {law.asymmetry:.2f}; largest over smallest weight "
-            f"{law.range:.3g}: the fast ions have gone back, so what is read is smaller and more even"
+            f"R2 {law.r2_up:.3f} up, {law.r2_down:.3f} down, asymmetry {law.asymmetry:.2f}; largest over smallest "
+            f"weight {law.range:.3g}: the fast ions have gone back, so what is read is smaller and more even"
         )
     add(
         "K-LTP-01/n = 3: largest step of one spike, share of the range, read late",
@@ -576,7 +576,13 @@ def curves(job: Campaign) -> dict[str, list[dict[str, Any]]]:
     units = {"delivered_J": "J"}
     return {
         name: [
-            {"name": key, "value": value, "unit": units.get(key, "1"), "kind": "fitted", "origin": f"trace update/{name}"}
+            {
+                "name": key,
+                "value": value,
+                "unit": units.get(key, "1"),
+                "kind": "fitted",
+                "origin": f"trace update/{name}",
+            }
             for key, value in found.items()
         ]
         for name, found in job.stages["digits"].data["curves"].items()
