@@ -17,7 +17,7 @@ from ...physics.device import Device
 from ...physics.errors import InputError
 from ...physics.waveform import Waveform
 from ..campaign import Campaign, Progress, Stages, Step, attempt, barrier_row, finish, parameters, part, prepared
-from ..digits import MNIST_FILES
+from ..digits import MNIST_FILES, mnist
 from ..stages import Workers, file_digest
 from . import report, verdicts
 from .recognition import READS, recognise
@@ -258,7 +258,7 @@ def kim2019(
     OutputError
         If the folder cannot be written; tried before any work.
     InputError, DataError
-        If a card or a setting is wrong.
+        If a card, a setting or a file of MNIST is wrong.
 
     Notes
     -----
@@ -267,6 +267,8 @@ def kim2019(
     """
     s = Settings() if settings is None else settings
     own = {} if devices is None else dict(devices)
+    if s.mnist is not None:
+        mnist(s.mnist)  # a wrong file is told before minutes of work
     folder, cards, count = prepared(out, [own.get(n, f"kim2019-n{n}") for n in s.films], processes)
     job = Campaign("kim2019", folder, s, cards)
     films = dict(zip(s.films, cards, strict=True))
