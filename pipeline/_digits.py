@@ -69,28 +69,33 @@ def train_epoch(X, labels, order, batch, G, writes, sums, up, down, scale, gain,
     change = np.zeros((classes, inputs))
     top, bottom = up.size - 1, down.size - 1
     high, low = up[top], down[bottom]
+    lit, every = np.empty(inputs, dtype=np.int64), np.arange(inputs)
     loss, held = 0.0, 0
     for number in range(order.size):
         s = order[number]
         x = X[s]
+        count_lit = 0
+        for i in range(inputs):  # most pixels of a digit are dark: they add nothing and learn nothing
+            if x[i] != 0.0:
+                lit[count_lit] = i
+                count_lit += 1
         for j in range(classes):
             net = 0.0
-            for i in range(inputs):
-                if x[i] != 0.0:
-                    net += (G[0, j, i] - G[1, j, i]) * x[i]
+            for i in lit[:count_lit]:
+                net += (G[0, j, i] - G[1, j, i]) * x[i]
             o = 1.0 / (1.0 + np.exp(-scale * net))
             miss = (1.0 if labels[s] == j else 0.0) - o
             loss += 0.5 * miss * miss
             delta = eta * miss * o * (1.0 - o)
-            for i in range(inputs):
-                if x[i] != 0.0:
-                    change[j, i] += delta * x[i]
+            for i in lit[:count_lit]:
+                change[j, i] += delta * x[i]
         held += 1
         if held < batch and number < order.size - 1:
             continue
         held = 0
+        touched = lit[:count_lit] if batch == 1 else every
         for j in range(classes):
-            for i in range(inputs):
+            for i in touched:
                 wanted = change[j, i]
                 if wanted == 0.0:
                     continue

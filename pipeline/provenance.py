@@ -214,7 +214,9 @@ class _Tree:
         self.told.add(name)
         keys = ("value", "unit", "standard_error", "kind", "origin", "warning")
         rows = self.results["fitted_parameters"][name]
-        made = [Node("parameter", row["name"], {k: row[k] for k in keys if row.get(k) not in (None, "")}) for row in rows]
+        made = [
+            Node("parameter", row["name"], {k: row[k] for k in keys if row.get(k) not in (None, "")}) for row in rows
+        ]
         return Node("model", name, {}, tuple(made))
 
     def device(self, name: str) -> Node:

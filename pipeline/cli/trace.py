@@ -23,7 +23,9 @@ def trace(
     file: Annotated[Path, typer.Argument(help="results.json of a finished `halidrift reproduce`, or its folder.")],
     name: Annotated[
         str | None,
-        typer.Argument(help="Short name (accuracy_icc), id (J-NN-07) or words of a number; without it, all are listed."),
+        typer.Argument(
+            help="Short name (accuracy_icc), id (J-NN-07) or words of a number; without it, all are listed."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the tree as JSON.")] = False,
 ) -> None:
@@ -55,11 +57,11 @@ def trace(
         console.print(_grown(node, set()))
 
 
-def _grown(node: Node, told: set[str], tree: Tree | None = None) -> Tree:
+def _grown(node: Node, told: set[tuple[str, str]], tree: Tree | None = None) -> Tree:
     """The node as a branch; a barrier row or a reference in full the first time only."""
-    again = node.kind in ("barrier", "reference") and node.name in told
+    again = node.kind in ("barrier", "reference") and (node.kind, node.name) in told
     text = _again(node) if again else _LINES[node.kind](node)
-    told.add(node.name)
+    told.add((node.kind, node.name))
     made = Tree(text) if tree is None else tree.add(text)
     for child in () if again and node.kind == "barrier" else node.children:
         _grown(child, told, made)
@@ -99,7 +101,9 @@ def _stage(node: Node) -> str:
         text += f"\n{escape(', '.join(f'{key} {_setting(value)}' for key, value in f['settings'].items()))}"
     text += f"\n[dim]code: {escape(', '.join(f['source']))}[/]"
     files = f["files"]
-    shown = files if len(files) <= _MANY else [*files[: _MANY - 1], f"{len(files) - _MANY + 1} more (--json names them)"]
+    shown = (
+        files if len(files) <= _MANY else [*files[: _MANY - 1], f"{len(files) - _MANY + 1} more (--json names them)"]
+    )
     return text + (f"\n[dim]files: {escape(', '.join(shown))}[/]" if files else "")
 
 
