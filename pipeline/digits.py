@@ -441,7 +441,8 @@ class SynapticPerceptron(_Readout):
 
     Notes
     -----
-    Nothing is forgotten between spikes, although the films of the paper lose most of a weight within seconds.
+    Nothing is forgotten between spikes, although the films of the paper lose most of a weight within seconds, and 20
+    epochs of 1347 images take 18 minutes at one spike of 40 ms for each: an upper bound of what such films could do.
 
     References
     ----------

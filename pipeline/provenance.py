@@ -1,7 +1,7 @@
 """Where a number of a report comes from: result, stages, compact parameters, card, barrier rows, references.
 
-It reads what a job of ``halidrift reproduce`` wrote down in ``results.json`` and nothing else, so it tells what that run
-used, also after cards or database have changed.
+It reads what a job of ``halidrift reproduce`` wrote down in ``results.json`` and nothing else, so it tells what that
+run used, also after cards or database have changed.
 """
 
 from __future__ import annotations

@@ -293,8 +293,13 @@ def kim2019(
 
         for name, plays in plan(s).items():
             inputs = {k: [base[p.film], p.waveform.to_dict(), p.temperature_K, p.area_m2] for k, p in plays.items()}
-            settings = follows.get(name, every)
-            stage(name, {"plays": inputs}, ["physics", "fem"], partial(played, plays), settings=settings)
+            stage(
+                name,
+                {"plays": inputs},
+                ["physics", "fem"],
+                partial(played, plays),
+                settings=follows.get(name, every),
+            )
         told = ("seed", "epochs", "trainings", "quick", "films", "mnist")
         stage(
             "digits",

@@ -603,22 +603,22 @@ def _digits(add: Any, job: Campaign) -> None:
         ]
         for read, end in reads.items():
             runs = made.get(f"n3-{read}")
-            for part, last in (("test", ""), ("train", ", training images")):
-                mean, spread = (None, None) if runs is None else accuracy(runs, part)
-                note = data["failures"].get(f"n3-{read}", "")
-                if runs is not None:
-                    trained = f"{len(runs)} trainings of {len(runs[0]['test'])} epochs, read {READS[read]}"
-                    note = "; ".join([trained, *frame])
-                add(
-                    f"K-DIG-01/handwritten digits, {size}{end}{last}",
-                    mean,
-                    film=None if skipped else "3",
-                    uncertainty=spread,
-                    made_by="SynapticPerceptron on the update curve of n = 3",
-                    note=note,
-                    skipped=lacks,
-                    stages=("digits", f"update/n3-{read}"),
-                )
+            mean, spread = (None, None) if runs is None else accuracy(runs)
+            note = data["failures"].get(f"n3-{read}", "")
+            if runs is not None:
+                trained = f"{len(runs)} trainings of {len(runs[0]['test'])} epochs, read {READS[read]}"
+                own = f"of the training images {accuracy(runs, 'train')[0]:.1f} %"
+                note = "; ".join([trained, own, *frame])
+            add(
+                f"K-DIG-01/handwritten digits, {size}{end}",
+                mean,
+                film=None if skipped else "3",
+                uncertainty=spread,
+                made_by="SynapticPerceptron on the update curve of n = 3",
+                note=note,
+                skipped=lacks,
+                stages=("digits", f"update/n3-{read}"),
+            )
     made = data["runs"].get("8 x 8", {})
     for name, key in (("float", "floating-point perceptron"), ("linear_20", "20 even steps")):
         mean, spread = accuracy(made[name])
