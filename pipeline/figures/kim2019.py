@@ -147,10 +147,10 @@ def conditions(rows: Mapping[str, Mapping[str, float]], table: Mapping[str, Sequ
 
 
 @styled
-def update(curves: Mapping[str, Array]) -> Figure:
-    """Conductance after each potentiating and depressing spike; n = 3 apart with the straight line."""
-    figure, axes = panels(7.6, 3.6, 1, 2)
-    left, right = axes[0]
+def update(curves: Mapping[str, Array], late: Mapping[str, Array], how: str) -> Figure:
+    """Conductance after each potentiating and depressing spike: n = 3 with the straight line, every film, read late."""
+    figure, axes = panels(9.6, 3.6, 1, 3)
+    left, right, last = axes[0]
     if "3" in curves:
         G = 1e12 * curves["3"]
         half = G.size // 2
@@ -166,6 +166,12 @@ def update(curves: Mapping[str, Array]) -> Figure:
     right.set_xlabel("spike")
     right.set_ylabel("over the first")
     right.set_title("Every film")
+    for film, values in late.items():
+        share = (values - values.min()) / np.ptp(values)
+        last.plot(np.arange(1, values.size + 1), share, label=_label(film), **_look(film))
+    last.set_xlabel("spike")
+    last.set_ylabel("share of its range")
+    last.set_title("Every film, read\n" + how.replace(", ", ",\n"))
     below(figure, left, right, columns=4)
     return figure
 
@@ -227,7 +233,7 @@ def arrhenius(
     return figure
 
 
-_READS = {"update": ("vermillion", "o", "read 1 ms after a spike"), "late": ("blue", "s", "read late, gaps of 300 ms")}
+_READS = {"update": ("vermillion", "o"), "late": ("blue", "s")}
 
 
 @styled
@@ -239,10 +245,14 @@ def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> F
     found = {row["case"]: row for row in rows}
     figure, axes = panels(8.6, 6.6, 2, 2, height_ratios=[1.0, 1.25])
     curves, films = axes[0]
+
+    def words(read: str) -> str:
+        return str(next((row["read"] for row in rows if row["case"] == f"n3-{read}"), ""))
+
     shown = {
         "float": ("black", "floating point"),
         "linear_20": ("green", "20 even steps"),
-        **{f"n3-{read}": (colour, f"n = 3, {label}") for read, (colour, _, label) in _READS.items()},
+        **{f"n3-{read}": (colour, "n = 3, read " + words(read)) for read, (colour, _) in _READS.items()},
     }
     for case, (colour, label) in shown.items():
         if case in found:
@@ -252,7 +262,7 @@ def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> F
             curves.plot(epochs, mean, color=COLOURS[colour], label=label)
             curves.fill_between(epochs, mean - spread, mean + spread, color=COLOURS[colour], alpha=0.2, linewidth=0)
     names = [n for n in _FILMS if f"n{n}-update" in found]
-    for read, (colour, marker, _) in _READS.items():
+    for read, (colour, marker) in _READS.items():
         own = [(at, found[f"n{n}-{read}"]) for at, n in enumerate(names) if f"n{n}-{read}" in found]
         films.errorbar(
             [at for at, _ in own],
@@ -273,7 +283,7 @@ def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> F
         ax.axhline(10.0, color=COLOURS["grey"], linewidth=0.8, label="chance")
         ax.set_ylim(0.0, 100.0)
         ax.set_ylabel("accuracy (%)")
-    for ax, (read, (_, _, label)) in zip(axes[1], _READS.items(), strict=True):
+    for ax, read in zip(axes[1], _READS, strict=True):
         row = found.get(f"n3-{read}")
         if row is None:
             ax.axis("off")
@@ -290,9 +300,9 @@ def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> F
         ax.set_yticks(range(len(matrix)))
         ax.set_xlabel("recognised as")
         ax.set_ylabel("digit")
-        ax.set_title(f"n = 3, {label}")
+        ax.set_title("n = 3, read " + words(read).replace(", ", ",\n"))
         for spine in ax.spines.values():
             spine.set_visible(False)
         figure.colorbar(picture, ax=ax, label="share of the digit (%)", shrink=0.85)
-    below(figure, curves, films, columns=3)
+    below(figure, curves, films, columns=2)
     return figure

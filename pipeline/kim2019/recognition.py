@@ -17,12 +17,21 @@ from ..digits import Images, SynapticPerceptron, UpdateCurve, mnist, small
 from ..readout import DeltaRuleReadout
 from ..stages import Workers
 
-__all__ = ["READS", "Case", "accuracy", "cases", "recognise"]
+__all__ = ["READS", "Case", "accuracy", "cases", "reading", "recognise"]
 
-READS = {"update": "1 ms after a spike", "late": "before the next spike, gaps of 300 ms"}
-"""The two ways in which the job reads an update curve (default settings), by what ends the name of its trace."""
+READS = ("update", "late")
+"""What ends the names of the traces of the two update curves of a film."""
 
 _SIZES = ("8 x 8", "28 x 28")
+
+
+def reading(settings: Any) -> dict[str, str]:
+    """How each of the two curves is read, in words."""
+    s = settings
+    return {
+        "update": f"{1e3 * s.read_delay_s:g} ms after a spike, gaps of {1e3 * s.gap_s:g} ms",
+        "late": f"10 ms before the next spike, gaps of {1e3 * s.late_gap_s:g} ms",
+    }
 
 
 @dataclass(frozen=True)

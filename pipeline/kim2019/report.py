@@ -12,6 +12,7 @@ from ...physics import synapse
 from .. import page
 from ..figures import kim2019 as figures
 from . import verdicts
+from .recognition import READS, reading
 from .targets import AREAS_UM2, TABLE_2, TRENDS
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def draw(job: Campaign) -> dict[str, Any]:
         if r["m"] is not None:
             read.setdefault(r["condition"], {})[r["film"]] = r["m"]
     drawn["conditions"] = figures.conditions(read, TABLE_2)
-    updates = {n: kept["update"].get(f"n{n}-update") for n in films}
-    drawn["update"] = figures.update({n: plasticity.responses(t) for n, t in updates.items() if t is not None})
+    read_off = (
+        {n: plasticity.responses(t) for n in films if (t := kept["update"].get(f"n{n}-{read}")) is not None}
+        for read in READS
+    )
+    drawn["update"] = figures.update(*read_off, reading(job.settings)["late"])
     by_film = {}
     for n in films:
         found_areas = [t for a in AREAS_UM2 if (t := kept["energy"].get(f"n{n}-area_{a:g}um2")) is not None]
@@ -106,7 +110,7 @@ _CAPTIONS = {
     "update": (
         "conductance during potentiation and depression",
         "20 potentiating and 20 depressing spikes: n = 3, for which the paper calls the change almost linear, and "
-        "every film.",
+        "every film; beside it the same spikes further apart, each read when the fast ions have gone back.",
     ),
     "digits": (
         "accuracy against epochs and films, and confusion matrices",

@@ -17,7 +17,7 @@ from ...physics import trace as traces
 from ...physics.citations import citations
 from ...physics.device import Device
 from ...physics.errors import InputError
-from .recognition import READS, accuracy
+from .recognition import accuracy, reading
 from .targets import AREAS_UM2, NUMBERS, TABLE_2, TRENDS, quantity
 
 if TYPE_CHECKING:
@@ -526,7 +526,7 @@ def _update(add: Any, job: Campaign) -> None:
         "K-LTP-01/n = 3: largest step of one spike, share of the range, read late",
         None if law is None else law.largest_step,
         film="3" if not skipped else None,
-        made_by=f"IonFilm, gaps of {job.settings.late_gap_s:g} s, read 10 ms before the next spike",
+        made_by=f"IonFilm, read {reading(job.settings)['late']}",
         note=note,
         skipped=skipped,
         stages=("update/n3-late",),
@@ -540,7 +540,7 @@ _SIZES = {"8 x 8": "", "28 x 28": "give the folder of MNIST's IDX files (--mnist
 
 def networks(job: Campaign) -> list[dict[str, Any]]:
     """Accuracy, spikes and energy of every network that was trained."""
-    data = job.stages["digits"].data
+    data, words = job.stages["digits"].data, reading(job.settings)
     rows = []
     for size, made in data["runs"].items():
         for name, runs in made.items():
@@ -551,7 +551,7 @@ def networks(job: Campaign) -> list[dict[str, Any]]:
                 "size": size,
                 "case": name,
                 "film": film.removeprefix("n") if read else "",
-                "read": READS.get(read, ""),
+                "read": words.get(read, ""),
                 "words": case["words"] or "as the job trains",
                 "test_percent": mean,
                 "spread_percent": spread,
@@ -590,7 +590,7 @@ def curves(job: Campaign) -> dict[str, list[dict[str, Any]]]:
 
 
 def _digits(add: Any, job: Campaign) -> None:
-    data = job.stages["digits"].data
+    data, words = job.stages["digits"].data, reading(job.settings)
     skipped = "" if "3" in job.settings.films else "needs the film n = 3"
     reads = {"update": "", "late": ", read late"}
     for size, absent in _SIZES.items():
@@ -606,7 +606,7 @@ def _digits(add: Any, job: Campaign) -> None:
             mean, spread = (None, None) if runs is None else accuracy(runs)
             note = data["failures"].get(f"n3-{read}", "")
             if runs is not None:
-                trained = f"{len(runs)} trainings of {len(runs[0]['test'])} epochs, read {READS[read]}"
+                trained = f"{len(runs)} trainings of {len(runs[0]['test'])} epochs, read {words[read]}"
                 own = f"of the training images {accuracy(runs, 'train')[0]:.1f} %"
                 note = "; ".join([trained, own, *frame])
             add(
