@@ -63,11 +63,11 @@ def draw(job: Campaign) -> dict[str, Any]:
         if r["m"] is not None:
             read.setdefault(r["condition"], {})[r["film"]] = r["m"]
     drawn["conditions"] = figures.conditions(read, TABLE_2)
-    read_off = (
+    soon, late = (
         {n: plasticity.responses(t) for n in films if (t := kept["update"].get(f"n{n}-{read}")) is not None}
         for read in READS
     )
-    drawn["update"] = figures.update(*read_off, reading(job.settings)["late"])
+    drawn["update"] = figures.update(soon, late, reading(job.settings)["late"])
     by_film = {}
     for n in films:
         found_areas = [t for a in AREAS_UM2 if (t := kept["energy"].get(f"n{n}-area_{a:g}um2")) is not None]
