@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from halidrift.physics import synapse
 from halidrift.physics import trace as traces
 from halidrift.physics.errors import DataError, InputError
 from halidrift.pipeline.digits import MNIST_FILES, SynapticPerceptron, UpdateCurve, mnist, read_idx, small
+from halidrift.pipeline.kim2019.recognition import recognise
 from halidrift.pipeline.readout import DeltaRuleReadout
+from halidrift.pipeline.stages import Workers, file_digest
 
 IMAGES = small(0)
 X, Y = IMAGES.train, IMAGES.train_labels
@@ -252,6 +255,31 @@ def test_damaged_idx_files_are_told(tmp_path, file, content, match):
     with pytest.raises(DataError, match=match) as caught:
         mnist(written(tmp_path, **{MNIST_FILES[file]: content}))
     assert MNIST_FILES[file] in str(caught.value)
+
+
+def test_the_big_images_join_the_job_when_they_are_given(tmp_path):
+    """Two networks frame that of n = 3; the curve of a trace that is none is told, not guessed."""
+    settings = SimpleNamespace(films=("3",), quick=True, trainings=1, epochs=1, seed=0, mnist=str(written(tmp_path)))
+    up = np.linspace(1.1, 2.0, 6)
+    curves = {"n3-update": spiked(up, up[::-1] - 0.1), "n3-late": spiked(up[::-1], up)}
+    with Workers(1) as workers:
+        data, made = recognise(settings, curves, workers, lambda *_: None)
+    assert not made
+    assert set(data["runs"]) == {"8 x 8", "28 x 28"}
+    assert set(data["runs"]["28 x 28"]) == {"float", "linear_20", "n3-update"}
+    assert list(data["failures"]) == ["n3-late"]
+    assert "must rise" in data["failures"]["n3-late"]
+    [run] = data["runs"]["28 x 28"]["n3-update"]
+    assert np.shape(run["confusion"]) == (10, 10)
+    assert data["curves"]["n3-update"]["states"] == 6
+
+
+def test_a_digest_follows_the_content(tmp_path):
+    written(tmp_path)
+    before = file_digest(tmp_path, MNIST_FILES)
+    assert file_digest(tmp_path, MNIST_FILES) == before
+    written(tmp_path, **{MNIST_FILES[3]: idx(np.arange(10)[::-1])})
+    assert file_digest(tmp_path, MNIST_FILES) != before
 
 
 def test_a_cut_archive_is_told(tmp_path):
