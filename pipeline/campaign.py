@@ -251,7 +251,10 @@ def parameters(device: Device) -> tuple[list[dict[str, Any]], list[dict[str, Any
     """Every number of a card, and those that were calibrated with what they were fitted to."""
     numbers = [*device.parameters.values(), device.area]
     numbers += [replace(layer.thickness, name=f"{layer.name} thickness_m") for layer in device.layers]
-    rows = [asdict(p) | {"origin": p.origin, "spread": p.spread and p.spread.value} for p in numbers]
+    rows = [
+        asdict(p) | {"origin": p.origin, "spread": p.spread and asdict(p.spread) | {"origin": p.spread.origin}}
+        for p in numbers
+    ]
     fitted = [
         {k: p[k] for k in ("name", "value", "unit", "fitted_to", "note")} for p in rows if p["kind"] == "calibrated"
     ]

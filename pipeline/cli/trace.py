@@ -76,7 +76,9 @@ def _again(node: Node) -> str:
 
 def _number(facts: dict[str, Any]) -> str:
     value, error = facts.get("value"), facts.get("standard_error")
-    text = "not estimated" if value is None else f"{value:.5g}" if isinstance(value, float | int) else str(value)
+    if value is None:
+        return "not estimated"
+    text = f"{value:.5g}" if isinstance(value, float | int) else str(value)
     text += f" ± {error:.2g}" if error else ""
     return text + (f" {facts['unit']}" if facts["unit"] != "1" else "")
 
@@ -121,8 +123,9 @@ def _device(node: Node) -> str:
 
 def _parameter(node: Node) -> str:
     f = node.facts
-    spread = f", spread {f['spread']:g}" if f.get("spread") else ""
-    text = f"{escape(node.name)} = {_number(f)}{spread} ({f['kind']}: {escape(f.get('origin', ''))})"
+    text = f"{escape(node.name)} = {_number(f)} ({f['kind']}: {escape(f.get('origin', ''))})"
+    if s := f.get("spread"):
+        text += f", from device to device ± {_number(s)} ({s['kind']}: {escape(s['origin'])})"
     return text + (f" [yellow]{escape(f['warning'])}[/]" if f.get("warning") else "")
 
 

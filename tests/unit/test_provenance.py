@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from halidrift import Device, Waveform
 from halidrift.physics import trace as traces
 from halidrift.physics.citations import citations
 from halidrift.physics.database import Database
+from halidrift.physics.device import Parameter
 from halidrift.physics.errors import DataError, InputError, OutputError
 from halidrift.pipeline.campaign import Campaign, Stages, barrier_row, finish, parameters
 from halidrift.pipeline.cli import app
@@ -23,6 +25,9 @@ from halidrift.pipeline.targets import quantity
 
 ICC = TARGETS["J-NN-07/Icc readout: test accuracy"]
 SET = TARGETS["J-DIFF-02/set voltage, volatile"]
+
+
+_SPREAD = "from device to device ± 0.01 eV (assumed: of a film)"
 
 
 def pulse():
@@ -42,6 +47,9 @@ def pulse():
 def folder(tmp_path_factory):
     """A job of three stages: simulation, fit, network."""
     card = Device.load("john2022-ogb")
+    hop = card["hop_barrier_eV"]
+    spread = Parameter("spread of hop_barrier_eV", 0.01, "eV", "assumed", reason="of a film", range=(0.0, 0.02))
+    card = replace(card, parameters={**card.parameters, hop.name: replace(hop, spread=spread)})
     job = Campaign("john2022", tmp_path_factory.mktemp("job"), Settings(seed=7, per_class=40), (card,))
     stage = Stages(job, "pipeline/provenance.py")
     stage("kmc", {}, ["physics"], lambda step: ({}, {"sweep": pulse(), "rest": pulse()}), settings=("seed",))
@@ -151,7 +159,15 @@ def test_the_command_prints_the_tree(folder):
     run = CliRunner().invoke(app, ["trace", str(folder / "results.json"), "accuracy_icc"])
     assert run.exit_code == 0
     lines = re.sub(r"[│├└─\s]+", " ", run.output)
-    for text in ("84.10 ± 0.40 %", "stage readouts", "seed 7", "slope = 0.006 ± 0.0004 1/V", "barrier row", "doi:"):
+    for text in (
+        "84.10 ± 0.40 %",
+        "stage readouts",
+        "seed 7",
+        "slope = 0.006 ± 0.0004 1/V",
+        "barrier row",
+        "doi:",
+        _SPREAD,
+    ):
         assert text in lines
     # a reference is printed in full once
     assert lines.count("Reconfigurable halide perovskite nanocrystal memristors") == 1
