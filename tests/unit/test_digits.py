@@ -287,3 +287,13 @@ def test_a_cut_archive_is_told(tmp_path):
     (tmp_path / "x.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="cannot be read"):
         read_idx(tmp_path / "x.gz", 3)
+
+
+def test_doctests():
+    import doctest
+    import importlib
+
+    # by name: pytest's own collection of doctests would load a second copy of the package
+    result = doctest.testmod(importlib.import_module("halidrift.pipeline.digits"))
+    assert result.attempted >= 4
+    assert result.failed == 0
