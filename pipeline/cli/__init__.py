@@ -16,11 +16,12 @@ from .devices import device_app, devices
 from .neb import neb
 from .reproduce import reproduce_app
 from .simulate import fem_app, kmc_app
+from .trace import trace
 
 __all__ = ["app", "main"]
 
 # the chain, from a barrier to a network
-_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "reproduce", "version")
+_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "reproduce", "trace", "version")
 
 
 class _InOrder(TyperGroup):
@@ -46,6 +47,7 @@ app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
 app.add_typer(reproduce_app, name="reproduce")
+app.command("trace")(trace)
 
 
 @app.command("version")
