@@ -20,7 +20,8 @@ class DecayLaw(NamedTuple):
     Attributes
     ----------
     verdict : str
-        "exponential", "power law" or "undecided".
+        "exponential", "power law", "undecided", or "neither" where the better one misses in a systematic way:
+        residuals with rho above 0.5 that hold more than a tenth of the variance of ln y.
     delta_aic : float, 1
         AIC of the exponential less that of the power law for as many points as are independent; positive speaks for
         the power law.
@@ -124,8 +125,11 @@ def decay_law(
     rho = _autocorrelation(residuals[better]) if squares[better] > tiny else 0.0
     independent = t.size * (1.0 - rho) / (1.0 + rho)
     delta = float(independent * np.log(squares["exponential"] / squares["power law"]))
+    verdict = better if abs(delta) >= least_difference else "undecided"
+    if rho > 0.5 and squares[better] > 0.1 * float(np.sum((ln_y - ln_y.mean()) ** 2)):
+        verdict = "neither"
     return DecayLaw(
-        verdict=better if abs(delta) >= least_difference else "undecided",
+        verdict=verdict,
         delta_aic=delta,
         tau_s=fit.tau_s,
         power=fit.m,

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import optimize, stats
 
-from ...physics.errors import InputError
+from ...physics.errors import ConvergenceError, InputError
 from ..likelihood import _maximise
 from .pieces import Array
 
@@ -257,19 +257,18 @@ def _components(x: Array, devices: Sequence[object]) -> tuple[float, float]:
     return float(np.sqrt(max(between - within, 0.0) / typical) / abs(x.mean())), float(np.sqrt(within) / abs(x.mean()))
 
 
-def _location_scale(law: stats.rv_continuous, y: Array, above: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """Maximum-likelihood location and scale with standard errors, -log-likelihood aside."""
-    centre, width = float(y.mean()), float(max(y[~above].std(), 1e-12 * (1.0 + abs(y.mean()))))
+def _censored_normal(x: Array, above: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """Maximum-likelihood mean and standard deviation with standard errors."""
+    centre, width = float(x.mean()), float(x[~above].std())
 
     def negative(p: Array) -> float:
-        scale = width * np.exp(p[1])
-        z = (y - centre - width * p[0]) / scale
-        return float(-(law.logpdf(z[~above]) - np.log(scale)).sum() - law.logsf(z[above]).sum())
+        sigma = width * np.exp(p[1])
+        z = (x - centre - width * p[0]) / sigma
+        return float(-(stats.norm.logpdf(z[~above]) - np.log(sigma)).sum() - stats.norm.logsf(z[above]).sum())
 
     found = _maximise(negative, np.zeros(2), [(-50.0, 50.0), (-8.0, 8.0)])
-    scale = width * float(np.exp(found.values[1]))
-    errors = found.standard_errors
-    return centre + width * float(found.values[0]), scale, width * float(errors[0]), scale * float(errors[1])
+    sigma, errors = width * float(np.exp(found.values[1])), found.standard_errors
+    return centre + width * float(found.values[0]), sigma, width * float(errors[0]), sigma * float(errors[1])
 
 
 def _aic(law: stats.rv_continuous, x: Array, above: NDArray[np.bool_]) -> float:
@@ -278,7 +277,7 @@ def _aic(law: stats.rv_continuous, x: Array, above: NDArray[np.bool_]) -> float:
 
 def _normal(x: Array, above: NDArray[np.bool_]) -> Normal:
     if above.any():
-        mean, deviation, mean_error, deviation_error = _location_scale(stats.norm, x, above)
+        mean, deviation, mean_error, deviation_error = _censored_normal(x, above)
         return Normal(mean, deviation, mean_error, deviation_error, _aic(stats.norm(mean, deviation), x, above))
     n, mean, deviation = x.size, float(x.mean()), float(x.std(ddof=1))
     errors = deviation / np.sqrt(n), deviation / np.sqrt(2.0 * (n - 1))
@@ -294,8 +293,29 @@ def _lognormal(x: Array, above: NDArray[np.bool_]) -> Lognormal:
 
 
 def _weibull(x: Array, above: NDArray[np.bool_]) -> Weibull:
-    # ln x has the law of the smallest of many: location ln(scale), scale 1 / shape
-    location, width, location_error, width_error = _location_scale(stats.gumbel_l, np.log(x), above)
-    scale, shape = float(np.exp(location)), 1.0 / width
+    """Maximum likelihood: one equation for the shape, then the scale; errors from the observed information."""
+    ln_x = np.log(x)
+    centre = float(ln_x.max())
+    y, events = ln_x - centre, ~above
+    target = float(y[events].mean())
+
+    def excess(shape: float) -> float:
+        weights = np.exp(shape * y)
+        return float(weights @ y / weights.sum()) - 1.0 / shape - target
+
+    # rises from minus infinity to -target > 0; a law this narrow or wide describes no device
+    width = float(y.std())
+    low, high = 1e-3 / width, 1e3 / width
+    if excess(high) <= 0 or excess(low) >= 0:
+        raise ConvergenceError("No Weibull law fits", got=f"{x.min():g} to {x.max():g}")
+    shape = float(optimize.brentq(excess, low, high, xtol=1e-13 / width, rtol=1e-13))
+    r = float(events.sum())
+    location = float(np.log(np.exp(shape * y).sum() / r)) / shape
+    z = shape * (y - location)
+    w = np.exp(z)
+    # in (ln scale, 1 / shape), at the maximum
+    information = shape**2 * np.array([[r, float(w @ z)], [float(w @ z), r + float(w @ z**2)]])
+    location_error, width_error = np.sqrt(np.diag(np.linalg.inv(information)))
+    scale = float(np.exp(location + centre))
     aic = _aic(stats.weibull_min(shape, scale=scale), x, above)
-    return Weibull(scale, shape, scale * location_error, shape**2 * width_error, aic)
+    return Weibull(scale, shape, scale * float(location_error), shape**2 * float(width_error), aic)

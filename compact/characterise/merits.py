@@ -136,6 +136,8 @@ class Report:
         lines = []
         for m in self.merits:
             value = m.value if isinstance(m.value, str) else f"{m.value:.4g}"
+            if m.value != m.value:  # more than half are lower bounds
+                value = "not reached,"
             unit = "" if m.unit == "1" else f" {m.unit}"
             between = f" [{m.low:.3g}, {m.high:.3g}]" if math.isfinite(m.low) or math.isfinite(m.high) else ""
             cv = f", CV {100 * m.cv:.1f} %" if math.isfinite(m.cv) else ""

@@ -29,8 +29,8 @@ class AreaScaling(NamedTuple):
     low, high : float, 1
         Confidence interval.
     verdict : str
-        "filamentary" if the interval holds 0 and not 1, "interfacial" if it holds 1 and not 0, "undecided" if both,
-        "neither" if none.
+        "filamentary" if the interval reaches 0 within the tolerance and not 1, "interfacial" if it reaches 1 and not
+        0, "undecided" if both, "neither" if none.
     points, areas : int
         Devices, and different areas.
     r2 : float, 1
@@ -71,7 +71,9 @@ class RateDependence(NamedTuple):
     rates: int
 
 
-def area_scaling(area_m2: ArrayLike, conductance_S: ArrayLike, *, confidence: float = 0.95) -> AreaScaling:
+def area_scaling(
+    area_m2: ArrayLike, conductance_S: ArrayLike, *, confidence: float = 0.95, tolerance: float = 0.2
+) -> AreaScaling:
     """Tell a filamentary from an interfacial device by how the conductance grows with the area.
 
     Parameters
@@ -81,6 +83,8 @@ def area_scaling(area_m2: ArrayLike, conductance_S: ArrayLike, *, confidence: fl
     conductance_S : array, shape (n,), S, > 0
         Of the low-resistance state: the high-resistance one scales with the area in both cases.
     confidence : float, 1, in (0, 1)
+    tolerance : float, 1, in [0, 0.5)
+        How far from 0 and 1 an exponent may lie and still count: series resistance and leakage bend either law.
 
     Raises
     ------
@@ -115,15 +119,18 @@ def area_scaling(area_m2: ArrayLike, conductance_S: ArrayLike, *, confidence: fl
             raise InputError(f"{name} is out of range", got=f"{values[bad][0]} {unit}", allowed=f"> 0 {unit}")
     if not 0 < confidence < 1:
         raise InputError("confidence is out of range", got=confidence, allowed="between 0 and 1, for instance 0.95")
+    if not 0 <= tolerance < 0.5:
+        raise InputError("tolerance is out of range", got=tolerance, allowed="0 to below 0.5")
     areas = np.unique(A).size
     if areas < 2:
         raise InputError("All devices have the same area", got=f"{A[0]:g} m^2", action="Measure two areas or more")
     line = stats.linregress(np.log(A), np.log(G))
-    half = float(stats.t.ppf(0.5 + 0.5 * confidence, A.size - 2) * line.stderr)
+    x, residual = np.log(A), np.log(G) - line.intercept - line.slope * np.log(A)
+    error = np.sqrt(residual @ residual / (A.size - 2) / np.sum((x - x.mean()) ** 2))
     # an exact line has no width beyond that of its digits
-    half = max(half, 1e-9)
+    half = max(float(stats.t.ppf(0.5 + 0.5 * confidence, A.size - 2) * error), 1e-9)
     low, high = float(line.slope) - half, float(line.slope) + half
-    zero, one = low <= 0 <= high, low <= 1 <= high
+    zero, one = (low <= end + tolerance and high >= end - tolerance for end in (0.0, 1.0))
     verdict = {
         (True, True): "undecided",
         (True, False): "filamentary",

@@ -33,8 +33,8 @@ class Switching(NamedTuple):
     before_S, after_S : float, S
         First conductance, and the one farthest from it under the stimulus.
     settled : bool
-        Whether the conductance changed by less than 10 % of the way in the last tenth of the stimulus; if not, it was
-        still on its way, and longer stimuli give longer times.
+        Whether the conductance changed by less than 2 % of the way from the last tenth but one to the last tenth of the
+        stimulus; if not, it was still on its way, and longer stimuli give longer times.
     """
 
     start_s: float
@@ -123,7 +123,11 @@ def _switching(trace: xr.Dataset, time: Array, conductance: Array, factor: float
     below = np.flatnonzero(share[: high + 1] < 0.1)
     low = int(below[-1]) + 1 if below.size else 0
     t10, t90 = crossing(time, share, low, 0.1), crossing(time, share, high, 0.9)
-    late = time >= time[-1] - 0.1 * (time[-1] - time[0])
+    # the median of each of the last two tenths of the stimulus
+    tenths = [
+        float(np.median(np.interp(np.linspace(a, a + 0.1, 21) * (time[-1] - time[0]) + time[0], time, share)))
+        for a in (0.8, 0.9)
+    ]
     steps = [time[i] - time[i - 1] for i in (low, high) if i > 0]
     return Switching(
         start_s=float(time[0]),
@@ -134,5 +138,5 @@ def _switching(trace: xr.Dataset, time: Array, conductance: Array, factor: float
         stimulus_energy_J=work(trace, float(time[0]), float(time[-1])),
         before_S=before,
         after_S=after,
-        settled=bool(np.ptp(share[late]) < 0.1),
+        settled=abs(tenths[1] - tenths[0]) < 0.02,
     )
