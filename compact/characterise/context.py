@@ -37,6 +37,7 @@ class Options:
     ratio: float
     reset_fraction: float
     factor: float
+    consecutive: int
     retention_fraction: float
     criterion: float
     use_K: float

@@ -229,7 +229,4 @@ def endurances(given: xr.Dataset | Sequence[xr.Dataset], **options: float) -> Di
             why = str(error)
     if not found:
         raise InputError("No endurance in the traces", got=why)
-    # a device whose first cycle failed has no place on a logarithmic axis
-    return distribution(
-        [max(one.cycles, 0.5) for one in found], [one.censored for one in found], name="endurance", unit="cycles"
-    )
+    return distribution([one.cycles for one in found], [one.censored for one in found], name="endurance", unit="cycles")

@@ -166,23 +166,22 @@ def _endured(state: Progress) -> Iterator[Merit]:
     found, why = [], "needs read pairs of a write-read-erase-read test, or two cycles of a sweep or more"
     for _, run in state.runs.every:
         try:
-            found.append(endurance(run, read_V=o.read_V, factor=o.factor))
+            found.append(endurance(run, read_V=o.read_V, factor=o.factor, consecutive=o.consecutive))
         except InputError as error:
             if len(cycles(run)) > 1 and "waveform" not in run.attrs:
                 why = error.what
     if not found:
         raise InputError(why)
     state.kept["endurances"] = tuple(found)
-    many = distribution(
-        [max(one.cycles, 0.5) for one in found], [one.censored for one in found], name="endurance", unit="cycles"
-    )
+    many = distribution([one.cycles for one in found], [one.censored for one in found], name="endurance", unit="cycles")
     causes = sorted({one.cause for one in found if one.cause})
     notes = [f"failure: {', '.join(causes)}"] if causes else []
     if many.censored == many.number:
         notes.append(f"no device failed: at least {max(one.cycles for one in found):.6g} cycles")
     if max(one.resolution for one in found) > 1:
         notes.append("fewer than one reading a cycle")
-    notes.append(f"median window {np.nanmedian([one.window_median for one in found]):.3g}")
+    windows = [one.window_median for one in found if math.isfinite(one.window_median)]
+    notes.append(f"median window {np.median(windows):.3g}" if windows else "no cycle worked")
     yield state.keep(many, f"cycles until G_LRS / G_HRS falls below {o.factor:g}", REVIEW + "3.1.2", "; ".join(notes))
 
 

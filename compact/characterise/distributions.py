@@ -190,7 +190,8 @@ def distribution(
         i = int(np.argmin(np.isfinite(x)))
         raise InputError(f"{name} must be finite", got=f"{x[i]} at index {i}", action="Drop it, or mark it censored")
     events = x[~above]
-    normal = _normal(x, above) if events.size >= _FEWEST and np.ptp(events) > 0 else None
+    spread = events.size >= _FEWEST and np.ptp(events) > 1e-9 * np.abs(events).max()  # beyond the last digits
+    normal = _normal(x, above) if spread else None
     positive = normal is not None and x.min() > 0
     if not above.any():
         cv = float(x.std(ddof=1) / abs(x.mean())) if x.size > 1 and x.mean() != 0 else float("nan")

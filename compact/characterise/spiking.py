@@ -18,6 +18,8 @@ from .pieces import Array, columns
 
 __all__ = ["Facilitation", "Plasticity", "Spikes", "facilitation", "plasticity_of", "spikes_of"]
 
+_WORST = 0.5  # share of the variance that a decay may leave unexplained
+
 
 class Spikes(NamedTuple):
     """The spikes of a waveform.
@@ -209,7 +211,7 @@ def facilitation(interval_s: ArrayLike, index: ArrayLike) -> Facilitation:
     Raises
     ------
     InputError
-        If the arrays do not go together, a number is out of range, or no decay fits.
+        If the arrays do not go together, a number is out of range, or no decay explains half of the variance.
 
     Notes
     -----
@@ -254,6 +256,12 @@ def facilitation(interval_s: ArrayLike, index: ArrayLike) -> Facilitation:
     C, tau = values[0::2], np.exp(values[1::2])
     order = np.argsort(tau)
     spread = float(np.sum((y - y.mean()) ** 2))
+    if squares > _WORST * spread:
+        raise InputError(
+            "The index does not decay with the interval",
+            got=f"{y[np.argmin(t)] + 1:.3g} at {t.min():g} s, {y[np.argmax(t)] + 1:.3g} at {t.max():g} s",
+            allowed="an index that tends to 1, with half of its variance or more in the fit",
+        )
     return Facilitation(
         amplitudes=C[order],
         times_s=tau[order],

@@ -25,6 +25,7 @@ def report(
     ratio: float = 10.0,
     reset_fraction: float = 0.5,
     factor: float = 10.0,
+    consecutive: int = 1,
     retention_fraction: float = 0.5,
     criterion: float = 3.0,
     use_K: float = 300.0,
@@ -49,6 +50,8 @@ def report(
         Fall of conductance that counts as RESET.
     factor : float, 1, > 1
         Window between the states below which a cycle has failed.
+    consecutive : int, >= 1
+        Cycles in a row that must fail for the device to have failed.
     retention_fraction : float, 1, in (0, 1)
         Share of its conductance that a state must keep.
     criterion : float, 1, > 0
@@ -71,11 +74,23 @@ def report(
     -----
     An unsuitable trace never fails the report: it leads to an entry under `missing`.
     """
+    if isinstance(consecutive, bool) or int(consecutive) != consecutive or consecutive < 1:
+        raise InputError("consecutive is out of range", got=consecutive, allowed="a whole number >= 1")
     options = Options(
-        read_V, write_V, rest_V, ratio, reset_fraction, factor, retention_fraction, criterion, use_K, rectification_V
+        read_V=read_V,
+        write_V=write_V,
+        rest_V=rest_V,
+        ratio=ratio,
+        reset_fraction=reset_fraction,
+        factor=factor,
+        consecutive=consecutive,
+        retention_fraction=retention_fraction,
+        criterion=criterion,
+        use_K=use_K,
+        rectification_V=rectification_V,
     )
     for name, value in vars(options).items():
-        if value is None:
+        if value is None or name == "consecutive":
             continue
         least = 1.0 if name in ("ratio", "factor") else 0.0
         most = 1.0 if name.endswith("fraction") else math.inf

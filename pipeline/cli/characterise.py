@@ -37,6 +37,9 @@ def characterise(
     window: Annotated[
         float, typer.Option("--window", help="LRS over HRS conductance below which a cycle has failed.")
     ] = 10.0,
+    consecutive: Annotated[
+        int, typer.Option("--consecutive", help="Cycles in a row that must fail for the device to have failed.")
+    ] = 1,
     retention_fraction: Annotated[
         float, typer.Option("--retention-fraction", help="Share of its conductance that a state must keep.")
     ] = 0.5,
@@ -71,6 +74,7 @@ def characterise(
         ratio=ratio,
         reset_fraction=reset_fraction,
         factor=window,
+        consecutive=consecutive,
         retention_fraction=retention_fraction,
         criterion=criterion,
         use_K=use_K,

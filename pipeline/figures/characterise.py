@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -122,6 +122,8 @@ def _endurance(ax: Axes, found: Sequence[Endurance]) -> None:
     ax.set_yscale("log")
     if max(one.cycle.max() for one in found) > 50:
         ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("cycle")
     ax.set_ylabel("conductance (S)")
     shown = f", {_MOST} of {len(found)} devices" if len(found) > _MOST else ""

@@ -445,3 +445,114 @@ def test_a_flat_trace_gives_reasons_only():
     assert found["set voltage"].censored == 1
     assert np.isnan(found["set voltage"].value)
     assert {one.name for one in found.missing} >= {"reset voltage (magnitude)", "switching time and energy"}
+
+
+# -- command and pictures -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    from halidrift.pipeline import cli
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["halidrift", "characterise", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        told = capsys.readouterr()
+        return stop.value.code, told.out, told.err
+
+    return call
+
+
+def test_the_command_prints_writes_and_draws(run, tmp_path):
+    files = [tmp_path / f"{k}.nc" for k in range(2)]
+    for k, file in enumerate(files):
+        traces.write(loops([0.805 + 0.05 * k, 0.9, 0.95], [1.2, 1.3, 1.4]), file)
+    code, out, _ = run(*files, "--json", tmp_path / "merits.json", "--plot", tmp_path / "merits.png")
+    assert code == 0
+    assert "set voltage" in out
+    assert "- no relaxation time: needs positive pulses" in out
+    found = json.loads((tmp_path / "merits.json").read_text(encoding="utf-8"))
+    assert found["merits"][0]["number"] == 6
+    assert (tmp_path / "merits.png").stat().st_size > 10_000
+    code, out, _ = run(*files, "--json", "-", "--ratio", "1e5")
+    assert json.loads(out)["merits"][0]["censored"] == 6  # the window is 1e4
+
+
+def test_the_command_complains_in_one_line(run, tmp_path):
+    file = tmp_path / "loop.nc"
+    traces.write(loops([0.8], [1.2]), file)
+    for arguments, told in (
+        ((tmp_path / "none.nc",), "not a readable trace"),
+        ((file, "--ratio", "0.5"), "ratio is out of range"),
+        ((file, "--read", "0.1A"), "--read has the wrong unit"),
+        ((file, "--plot", tmp_path), "--plot names a folder"),
+        ((file, "--plot", tmp_path / "one.png"), "Nothing to draw"),
+    ):
+        code, _, error = run(*arguments)
+        assert code == 2
+        assert told in " ".join(error.split())
+    assert not (tmp_path / "one.png").exists()
+
+
+def test_every_picture_is_drawn_from_what_the_report_keeps():
+    from halidrift.pipeline.figures import characterise as figures
+
+    rng = np.random.default_rng(4)
+    given = [
+        loops(
+            list(rng.normal(0.9, 0.1, 3)) + [3.0] * (k % 3 == 2),
+            [1.2] * (3 + (k % 3 == 2)),
+            on=1e-4 * np.exp(0.2 * rng.standard_normal()),
+            area_m2=1e-10 * 10 ** (k // 3),
+        )
+        for k in range(9)
+    ]
+    kelvins = (330.0, 350.0, 370.0)
+    given += [watch(T, 1e-12 * np.exp(0.95 / (BOLTZMANN_EV_K * T)), 3e5) for T in kelvins for _ in range(2)]
+    given += [made(synapse.update(), 1e-9 * (1 + synapse.update().times_s))]
+    given += [
+        made(w, np.interp(w.times_s, w.reads_s, 1e-9 * np.array([1.0, 1.0 + 0.5 * np.exp(-t / 0.1)])))
+        for t in (20e-3, 60e-3, 180e-3)
+        for w in [synapse.pair(t)]
+    ]
+    given += [made(w, 1e-9 * (1 + w.times_s)) for w in (synapse.amplitudes(), synapse.durations(), synapse.numbers())]
+    wave = synapse.retention(5)
+    last = wave.reads_s[-1]
+    given.append(
+        made(
+            wave,
+            np.where(
+                wave.times_s <= 10e-3, 1e-9, 1e-9 + 1e-9 * (1 + np.maximum(wave.times_s - last, 0) / 0.01) ** -0.4
+            ),
+        )
+    )
+    found = characterise.report(given)
+    drawn = figures.overview(found)
+    titles = [ax.get_title(loc="left") for ax in drawn.axes if ax.get_visible()]
+    wanted = (
+        "Voltage",
+        "On/off",
+        "Endurance",
+        "Retention",
+        "Paired",
+        "SVDP",
+        "SDDP",
+        "SNDP",
+        "Potentiation",
+        "Area",
+    )
+    for word in (*wanted, "Forgetting"):
+        assert any(title.startswith(word) for title in titles), word
+    voltage = next(ax for ax in drawn.axes if ax.get_title(loc="left") == "Voltage")
+    assert "3 never" in " ".join(text.get_text() for text in voltage.get_legend().get_texts())
+    assert voltage.get_xlabel() == "voltage (V)"
+    # the straight line is the normal law: half lie below its mean
+    [line, *_] = [one for one in voltage.get_lines() if len(one.get_xdata()) == 100]
+    mean = found.distributions["set voltage"].normal.mean
+    assert np.interp(mean, line.get_xdata(), line.get_ydata()) == pytest.approx(0.0, abs=1e-6)
+    assert figures.retention(found.retention, found.lifetimes).axes
+    assert figures.endurance(found.endurances).axes
+    assert figures.update(found.updates).axes
+    with pytest.raises(InputError, match="No distribution to draw"):
+        figures.probability([characterise.distribution([1.0], [True])])
