@@ -89,7 +89,11 @@ class Progress:
 
 
 def sort(given: list[xr.Dataset]) -> Runs:
-    every = list(each(given))
+    kept = ["voltage", "device_voltage", "current", "conductance"]
+    # the rest, such as the atoms of a filament, is only carried along
+    every = [
+        (device, run[kept + ["displacement_current"] * ("displacement_current" in run)]) for device, run in each(given)
+    ]
     sweeps, pulses, spikes, reads = [], [], [], []
     for _, run in every:
         try:

@@ -14,6 +14,8 @@ from ...physics.errors import InputError
 __all__ = ["columns", "crossing", "cycles", "each", "runs", "several", "stretches", "work"]
 
 Array = NDArray[np.float64]
+_COLUMNS = ("voltage", "current", "conductance")
+_UNITS = {"voltage": "V", "device_voltage": "V", "current": "A", "conductance": "S"}
 
 
 def runs(trace: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
@@ -92,8 +94,22 @@ def cycles(trace: xr.Dataset, *, following: int = 0) -> list[xr.Dataset]:
 
 
 def columns(trace: xr.Dataset) -> tuple[NDArray[np.float64], ...]:
-    """Time, source voltage, current and conductance of one run; the conductance never below 1e-300 S."""
-    traces.check(trace)
+    """Time, source voltage, current and conductance of one run; the conductance never below 1e-300 S.
+
+    Raises
+    ------
+    InputError
+        If the trace does not follow the schema, has further dimensions, or a negative conductance: noise at voltages
+        too small to read, which would count as a state.
+    """
+    found = trace.variables
+    known = all(name in found and found[name].attrs.get("units") == unit for name, unit in _UNITS.items())
+    time, voltage, current, conductance = (
+        (found[name].values.astype(float) for name in ("time", *_COLUMNS)) if known else (np.array([np.nan]),) * 4
+    )
+    # the whole check takes longer than most figures of merit: for its words only
+    if not all(np.isfinite(values).all() for values in (voltage, current, conductance)):
+        traces.check(trace)
     if trace["conductance"].ndim != 1:
         raise InputError(
             "A figure of merit is of one run",
@@ -101,13 +117,15 @@ def columns(trace: xr.Dataset) -> tuple[NDArray[np.float64], ...]:
             allowed="(time,)",
             action="Loop over characterise.runs(trace)",
         )
-    time = trace["time"].values.astype(float)
-    return (
-        time,
-        trace["voltage"].values.astype(float),
-        trace["current"].values.astype(float),
-        np.maximum(trace["conductance"].values.astype(float), 1e-300),
-    )
+    if (conductance < 0).any():
+        i = int(np.argmin(conductance))
+        raise InputError(
+            "The conductance is negative",
+            got=f"{conductance[i]:.3g} S at {time[i]:g} s, {voltage[i]:g} V",
+            allowed=">= 0 S",
+            action="Drop the instants at voltages too small to read",
+        )
+    return time, voltage, current, np.maximum(conductance, 1e-300)
 
 
 def crossing(x: NDArray[np.float64], y: NDArray[np.float64], i: int, level: float) -> float:
@@ -144,7 +162,7 @@ def work(trace: xr.Dataset, start_s: float, stop_s: float, *, rule: str | None =
         If the interval lies outside the trace or is reversed.
     """
     time, _, current, _ = columns(trace)
-    voltage = trace["device_voltage"].values.astype(float)
+    voltage = trace.variables["device_voltage"].values.astype(float)
     if not time[0] <= start_s <= stop_s <= time[-1]:
         raise InputError(
             "The interval lies outside the trace",

@@ -63,7 +63,7 @@ def set_voltage(trace: xr.Dataset, *, ratio: float = 10.0) -> float:
     trace : Dataset
         One run that starts in the OFF state.
     ratio : float, 1, > 1
-        Rise that counts as a SET. The OFF value is that of the first instant.
+        Rise that counts as a SET. The OFF value is that of the first instant at which the conductance is not zero.
 
     Raises
     ------
@@ -76,13 +76,15 @@ def set_voltage(trace: xr.Dataset, *, ratio: float = 10.0) -> float:
     """
     _, voltage, _, conductance = columns(trace)
     ln_g = np.log(conductance)
-    level = ln_g[0] + np.log(ratio)
+    # a conductance of zero, as 0 A at 0 V gives, is no state
+    first = int(np.argmax(conductance > 1e-300))
+    level = ln_g[first] + np.log(ratio)
     above = np.flatnonzero((ln_g > level) & (voltage > 0))
     if not above.size:
         raise InputError(
             "No SET in the trace: looked for a conductance that rises at positive voltage above a multiple of its "
             "first value",
-            got=f"a rise by {np.exp((ln_g - ln_g[0]).max()):.3g}",
+            got=f"a rise by {np.exp((ln_g - ln_g[first]).max()):.3g}",
             allowed=f"by {ratio:g} or more",
             action="Raise the voltage or the time of the stimulus, or lower ratio",
         )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy import optimize
 
 from ...physics.errors import InputError
 from .pieces import Array, columns, crossing, stretches, work
@@ -31,7 +32,7 @@ class Switching(NamedTuple):
     stimulus_energy_J : float, J
         Taken up from the start to the end of the stimulus: the energy of one event.
     before_S, after_S : float, S
-        First conductance, and the one farthest from it under the stimulus.
+        First and final conductance.
     settled : bool
         Whether the conductance changed by less than 2 % of the way from the last tenth but one to the last tenth of the
         stimulus; if not, it was still on its way, and longer stimuli give longer times.
@@ -69,8 +70,9 @@ def switchings(
     Returns
     -------
     list of Switching
-        Empty if nothing switched. The final conductance is the one farthest from the first, in ln G, under the
-        stimulus. 90 % is the first instant there, 10 % the last before it.
+        Empty if nothing switched. The final conductance is the median of the last tenth of the time up to where the
+        voltage falls below nine tenths of its largest. 10 and 90 % are read off the monotone curve nearest to the
+        conductance (isotonic regression), which is the conductance itself where that is monotone.
 
     Raises
     ------
@@ -80,7 +82,8 @@ def switchings(
     Notes
     -----
     Meant for pulses. In a sweep the voltage goes on rising after the SET, and so does the conductance under a current
-    limit: then 90 % is late. Read noise moves the farthest value outwards by its own size.
+    limit: then 90 % is late. Read noise of 5 % with 200 reports a time constant leaves the time of an exponential
+    without bias, with an error of 6 %.
 
     References
     ----------
@@ -106,11 +109,12 @@ def switchings(
 
 def _switching(trace: xr.Dataset, time: Array, conductance: Array, factor: float, reference: str) -> Switching | None:
     """The switching in one stimulus, which begins at the first instant."""
-    distance = np.log(conductance / conductance[0])
-    farthest = int(np.argmax(np.abs(distance)))
-    if abs(distance[farthest]) < np.log(factor):
+    volts = np.abs(np.interp(time, trace.variables["time"].values, trace.variables["voltage"].values))
+    end = int(np.flatnonzero(volts >= 0.9 * volts.max())[-1])
+    t, G = time[: end + 1], conductance[: end + 1]
+    before, after = float(G[0]), _median(t, G, 0.9)
+    if abs(np.log(after / before)) < np.log(factor):
         return None
-    before, after = float(conductance[0]), float(conductance[farthest])
     if reference == "final" and after < before:
         raise InputError(
             "10 and 90 % of a final conductance mean nothing where it falls",
@@ -118,25 +122,27 @@ def _switching(trace: xr.Dataset, time: Array, conductance: Array, factor: float
             allowed='reference="change"',
         )
     zero = before if reference == "change" else 0.0
-    share = (conductance - zero) / (after - zero)
-    high = int(np.argmax(share >= 0.9))
-    below = np.flatnonzero(share[: high + 1] < 0.1)
-    low = int(below[-1]) + 1 if below.size else 0
-    t10, t90 = crossing(time, share, low, 0.1), crossing(time, share, high, 0.9)
-    # the median of each of the last two tenths of the stimulus
-    tenths = [
-        float(np.median(np.interp(np.linspace(a, a + 0.1, 21) * (time[-1] - time[0]) + time[0], time, share)))
-        for a in (0.8, 0.9)
-    ]
-    steps = [time[i] - time[i - 1] for i in (low, high) if i > 0]
+    share = (G - zero) / (after - zero)
+    # the monotone curve nearest to it: itself without noise; with noise, the first outlier would be too early
+    weights = np.gradient(t)
+    rising = np.asarray(optimize.isotonic_regression(share, weights=weights / weights.max()).x)
+    low, high = (int(np.argmax(rising >= level)) for level in (0.1, 0.9))
+    t10, t90 = crossing(t, rising, low, 0.1), crossing(t, rising, high, 0.9)
+    steps = [t[i] - t[i - 1] for i in (low, high) if i > 0]
     return Switching(
         start_s=float(time[0]),
         delay_s=t10 - float(time[0]),
         time_s=t90 - t10,
-        resolution_s=float(max(steps)),
+        resolution_s=float(max(steps, default=0.0)),
         energy_J=work(trace, t10, t90),
         stimulus_energy_J=work(trace, float(time[0]), float(time[-1])),
         before_S=before,
         after_S=after,
-        settled=abs(tenths[1] - tenths[0]) < 0.02,
+        settled=abs(_median(t, share, 0.9) - _median(t, share, 0.8)) < 0.02,
     )
+
+
+def _median(time: Array, values: Array, start: float) -> float:
+    """Median over a tenth of the time, from a share `start` of it on."""
+    at = time[0] + (start + np.linspace(0.0, 0.1, 41)) * (time[-1] - time[0])
+    return float(np.median(np.interp(at, time, values)))

@@ -68,6 +68,24 @@ def test_a_reset_switches_in_tau_ln_9_too():
         characterise.switchings(made(PULSE, exponential(low=1e-5, high=1e-8)), reference="final")
 
 
+def test_read_noise_leaves_the_switching_time_where_it_is():
+    times = []
+    for seed in range(10):
+        noise = np.exp(0.05 * np.random.default_rng(seed).standard_normal(PULSE.times_s.size))
+        times.append(characterise.switchings(made(PULSE, exponential(low=1e-9) * noise))[0].time_s)
+    assert np.mean(times) == pytest.approx(TAU * np.log(9.0), rel=0.1)
+    assert np.std(times) < 0.15 * TAU * np.log(9.0)
+
+
+def test_what_a_probe_station_measures_at_no_voltage_is_no_state():
+    trace = loops([0.805], [1.2]).copy(deep=True)
+    trace["conductance"].values[0] = 0.0  # 0 A at 0 V
+    assert characterise.set_voltage(trace) == pytest.approx(0.805, abs=0.01)
+    trace["conductance"].values[0] = -1e-12
+    with pytest.raises(InputError, match=r"conductance is negative.*too small to read"):
+        characterise.set_voltage(trace)
+
+
 def test_where_the_first_conductance_counts_the_two_references_differ():
     trace = made(PULSE, exponential(low=5e-6))
     assert characterise.switchings(trace, factor=1.5)[0].time_s == pytest.approx(TAU * np.log(9.0), rel=1e-3)
