@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from ...physics.errors import HalidriftError
 from ._console import out, told
+from .characterise import characterise
 from .conduction import conduction
 from .db import db_app
 from .devices import device_app, devices
@@ -21,7 +22,22 @@ from .trace import trace
 __all__ = ["app", "main"]
 
 # the chain, from a barrier to a network
-_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "reproduce", "trace", "version")
+_ORDER = (
+    "db",
+    "neb",
+    "conduction",
+    "devices",
+    "device",
+    "kmc",
+    "fem",
+    "characterise",
+    "fit",
+    "export",
+    "crossbar",
+    "reproduce",
+    "trace",
+    "version",
+)
 
 
 class _InOrder(TyperGroup):
@@ -46,6 +62,7 @@ app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
+app.command("characterise")(characterise)
 app.add_typer(reproduce_app, name="reproduce")
 app.command("trace")(trace)
 
