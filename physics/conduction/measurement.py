@@ -237,6 +237,8 @@ _WORDS = {
     "temperature": ("temperature", "temp", "t"),
     "sweep": ("sweep", "branch", "direction"),
 }
+
+
 def read_csv(
     path: str | os.PathLike[str],
     *,
