@@ -1,4 +1,4 @@
-"""`fit_measured`: a compact model from a user's own measurements, whose conductance is a bound where the source limited."""
+"""`fit_measured`: a compact model from a user's measurements, which bound the conductance where the source limited."""
 
 from __future__ import annotations
 
@@ -60,11 +60,12 @@ def fit_measured(
     Notes
     -----
     Where the source limits the current and the voltage of the device was not measured, I/V is a lower bound of the
-    conductance. Such a point counts for nothing as long as the model lies above it: the model is fitted, each bound
-    below the model's typical run is replaced by that run, and the model is fitted again, until the bounds move by less
-    than 2 % or after six rounds. Each round lowers the sum of squares in which a bound counts from below only, so
-    the model found is a minimum of that sum; the bounds hold no information about the ON conductance beyond it, and
-    its standard error, from the last round, is too small if most ON points are bounds (a warning says so).
+    conductance: it counts only if the model lies below. `compact.fit` knows equalities, so the bounds enter by an
+    active set. Instants at which every run is limited are left out, but for the first two of each stretch, which show
+    the SET; at those and where only some runs are limited, a bound below the model's typical run is replaced by that
+    run. The model is fitted again until the replaced values move by less than 2 %, at most six times; left-out bounds
+    that turn out to lie above the model come back. The bounds tell nothing about the ON conductance beyond
+    themselves; a warning says so if they are most of the ON points.
     `NonVolatile` needs none of this: it reads the conductance at 0.1 V on the way back.
 
     Examples
@@ -83,31 +84,24 @@ def fit_measured(
     bounds = [trace["lower_bound"].values > 0 if "lower_bound" in trace else None for trace in given]
     count = sum(int(b.sum()) for b in bounds if b is not None)
     if not count or issubclass(model, NonVolatile):
-        return fit(model, given, resamples=resamples, **options)  # type: ignore[arg-type]
-    low = [np.log(trace["conductance"].values) for trace in given]
-    now = list(given)
-    before = [b.copy() for b in low]
-    moved = math.inf
+        return fit(model, given, resamples=resamples, **options)
+    pieces = [_Piece(trace, b) for trace, b in zip(given, bounds, strict=True)]
     for _ in range(_ROUNDS):
-        found = fit(model, now, resamples=0, **options)  # type: ignore[arg-type]
+        found = fit(model, [piece.fitted() for piece in pieces], resamples=0, **options)
         options["start"] = {**_values(found), **dict(start or {})}
-        after = [_lifted(found, *each) for each in zip(given, low, bounds, strict=True)]
-        change = np.concatenate(
-            [(a - b)[mask] for a, b, mask in zip(after, before, bounds, strict=True) if mask is not None]
-        )
-        moved = float(np.sqrt(np.mean(change**2)))
-        now = [_with(trace, ln_g) for trace, ln_g in zip(given, after, strict=True)]
-        before = after
-        if moved < _SETTLED:
+        moved = [piece.update(found) for piece in pieces]
+        rest = max(moved)
+        if rest < _SETTLED:
             break
-    found = fit(model, now, resamples=resamples, **options)  # type: ignore[arg-type]
+    found = fit(model, [piece.fitted() for piece in pieces], resamples=resamples, **options)
     total = sum(trace["conductance"].size for trace in given)
     text = (
         f"{count} of {total} points are lower bounds of the conductance (the source limited the current); they count "
         "only where the model lies below"
     )
-    if moved >= _SETTLED:
-        text += f"; after {_ROUNDS} rounds they still moved by {100 * moved:.0f} %"
+    if rest >= _SETTLED:
+        text += f"; after {_ROUNDS} rounds they still moved by {100 * rest:.0f} %"
+    before = [piece.ln_g for piece in pieces]
     on = np.concatenate([ln_g.ravel() for ln_g in before])
     upper = on > 0.5 * (np.quantile(on, 0.02) + np.quantile(on, 0.98))
     flags = np.concatenate(
@@ -127,22 +121,37 @@ def _values(found: CompactModel) -> dict[str, float]:
     }
 
 
-def _lifted(
-    found: CompactModel, trace: xr.Dataset, low: NDArray[np.float64], bound: NDArray[np.bool_] | None
-) -> NDArray[np.float64]:
-    """ln G in which each bound is the model's typical run, where that lies above."""
-    if bound is None or not bound.any():
-        return low
-    waveform = traces.waveform_of(trace if trace["conductance"].ndim == 1 else trace.isel(_first(trace)))
-    run = found.simulate(waveform)
-    typical = np.log(run["conductance"].values)[np.searchsorted(run["time"].values, trace["time"].values)]
-    return np.where(bound, np.maximum(low, typical), low)
+class _Piece:
+    """One trace, with its bounds as the present model sees them."""
 
+    def __init__(self, trace: xr.Dataset, bound: NDArray[np.bool_] | None):
+        self.trace = trace
+        self.low = np.log(trace["conductance"].values)
+        self.ln_g = self.low.copy()
+        self.bound = np.zeros(self.low.shape, dtype=bool) if bound is None else bound
+        everywhere = self.bound.reshape(-1, self.bound.shape[-1]).all(axis=0)
+        # the first two of each stretch stay: they show the SET
+        begun = everywhere & ~np.concatenate([[False], everywhere[:-1]])
+        second = everywhere & np.concatenate([[False], begun[:-1]])
+        self.kept = ~everywhere | begun | second
 
-def _first(trace: xr.Dataset) -> dict[str, int]:
-    return {str(d): 0 for d in trace["conductance"].dims if d != "time"}
+    def fitted(self) -> xr.Dataset:
+        """The trace as `compact.fit` shall see it."""
+        values = self.trace["conductance"].copy(data=np.exp(self.ln_g)).assign_attrs(self.trace["conductance"].attrs)
+        return self.trace.assign(conductance=values).isel(time=np.flatnonzero(self.kept))
 
-
-def _with(trace: xr.Dataset, ln_g: NDArray[np.float64]) -> xr.Dataset:
-    values = trace["conductance"].copy(data=np.exp(ln_g))
-    return trace.assign(conductance=values.assign_attrs(trace["conductance"].attrs))
+    def update(self, found: CompactModel) -> float:
+        """Replace the bounds below the model by the model; returns how far those moved that were fitted."""
+        if not self.bound.any():
+            return 0.0
+        one = {str(d): 0 for d in self.trace["conductance"].dims if d != "time"}
+        run = found.simulate(traces.waveform_of(self.trace.isel(one)))
+        typical = np.log(run["conductance"].values)[np.searchsorted(run["time"].values, self.trace["time"].values)]
+        after = np.where(self.bound, np.maximum(self.low, typical), self.low)
+        above = np.median(self.low.reshape(-1, typical.size), axis=0) > typical + _SETTLED
+        back = above & ~self.kept
+        self.kept |= back
+        change = (after - self.ln_g)[self.bound & self.kept]
+        self.ln_g = after
+        moved = float(np.sqrt(np.mean(change**2))) if change.size else 0.0
+        return max(moved, _SETTLED) if back.any() else moved

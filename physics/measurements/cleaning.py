@@ -487,6 +487,5 @@ def _waveform(time: Array, voltage: Array, limit: float, reads: NDArray[np.bool_
     bend = np.abs(np.diff(slope)) > 1e-9 * scale
     corner = np.concatenate([[True], bend, [True]])
     instants = time if reads is None else time[reads]
-    return Waveform(
-        time[corner], voltage[corner], np.array(limit), instants, instants if reads is not None else np.array([])
-    )
+    read = instants if reads is not None else np.array([])
+    return Waveform(time[corner], voltage[corner], np.array(limit), instants, read)

@@ -56,7 +56,7 @@ _PATTERNS: dict[str, re.Pattern[str]] = {
         "device": f"(device|dev|cell|dut|sample|site|subsite|die|pixel|junction){_NUMBERED}",
         "cycle": f"cycles?{_NUMBERED} cyc repeat iteration (loop|run|scan|sweep){_NUMBERED}",
         "status": "stat(us)?(word)? (in)?compl?(iance)?(flag|status)? limit(ed)? flag [a-z]?istatus",
-        "compliance": "icc ilim(it)? icompl?(iance)? compliancecurrent current(compliance|limit) compl?(iance)? limit[ia]?",
+        "compliance": "icc ilim(it)? icompl?(iance)? compl?(iance)?(current)? current(compliance|limit) limit[ia]?",
         "read_voltage": "readvoltage vread",
         "width": "(pulse)?width tpulse pw",
         "device_voltage": "vmeas(ured)? measuredv(oltage)? voltagemeas(ured)? vsense sensedvoltage devicevoltage "
