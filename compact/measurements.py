@@ -66,7 +66,8 @@ def fit_measured(
     run. The model is fitted again until the replaced values move by less than 2 %, at most six times; left-out bounds
     that turn out to lie above the model come back. The bounds tell nothing about the ON conductance beyond
     themselves; a warning says so if they are most of the ON points.
-    `NonVolatile` needs none of this: it reads the conductance at 0.1 V on the way back.
+    `NonVolatile` reads figures off each loop, so there a bound is no smaller than the last conductance before it at the
+    same polarity: a RESET shows where the current leaves the limit, at the earliest.
 
     Examples
     --------
@@ -83,8 +84,10 @@ def fit_measured(
     options = {"fixed": fixed, "start": dict(start or {})}
     bounds = [trace["lower_bound"].values > 0 if "lower_bound" in trace else None for trace in given]
     count = sum(int(b.sum()) for b in bounds if b is not None)
-    if not count or issubclass(model, NonVolatile):
+    if not count:
         return fit(model, given, resamples=resamples, **options)
+    if issubclass(model, NonVolatile):
+        return fit(model, [_carried(trace) for trace in given], resamples=resamples, **options)
     pieces = [_Piece(trace, b) for trace, b in zip(given, bounds, strict=True)]
     for _ in range(_ROUNDS):
         found = fit(model, [piece.fitted() for piece in pieces], resamples=0, **options)
@@ -121,6 +124,21 @@ def _values(found: CompactModel) -> dict[str, float]:
     }
 
 
+def _carried(trace: xr.Dataset) -> xr.Dataset:
+    """The trace whose bounds are no smaller than the last conductance before them at the same polarity."""
+    if "lower_bound" not in trace:
+        return trace
+    values = trace["conductance"].values.copy()
+    rows, bounds = values.reshape(-1, values.shape[-1]), trace["lower_bound"].values.reshape(-1, values.shape[-1]) > 0
+    side = np.sign(trace["voltage"].values)
+    for row, bound in zip(rows, bounds, strict=True):
+        for n in np.flatnonzero(bound):
+            if n and side[n] == side[n - 1]:
+                row[n] = max(row[n], row[n - 1])
+    kept = trace["conductance"].copy(data=rows.reshape(values.shape)).assign_attrs(trace["conductance"].attrs)
+    return trace.assign(conductance=kept)
+
+
 class _Piece:
     """One trace, with its bounds as the present model sees them."""
 
@@ -129,10 +147,10 @@ class _Piece:
         self.low = np.log(trace["conductance"].values)
         self.ln_g = self.low.copy()
         self.bound = np.zeros(self.low.shape, dtype=bool) if bound is None else bound
-        everywhere = self.bound.reshape(-1, self.bound.shape[-1]).all(axis=0)
+        everywhere: NDArray[np.bool_] = np.logical_and.reduce(self.bound.reshape(-1, self.bound.shape[-1]), axis=0)
         # the first two of each stretch stay: they show the SET
-        begun = everywhere & ~np.concatenate([[False], everywhere[:-1]])
-        second = everywhere & np.concatenate([[False], begun[:-1]])
+        begun = everywhere & ~np.insert(everywhere[:-1], 0, False)
+        second = everywhere & np.insert(begun[:-1], 0, False)
         self.kept = ~everywhere | begun | second
 
     def fitted(self) -> xr.Dataset:

@@ -168,7 +168,7 @@ def _columns(table: Table, places: list[int], named: dict[str, str], units: dict
             found.labels[name] = cells
             found.notes.append(Note("read", f"{name} from {header[place]!r}", table.file))
         elif name == "status":
-            _status(found, header[place], cells)
+            _status(found, header[place], cells, table.separator)
         else:
             _numbers(found, table, name, header[place], bare[place], below[place], cells, where, given)
     if "wordline" in found.labels and "bitline" in found.labels:
@@ -434,14 +434,14 @@ def _scale(
     return None, bases[0]
 
 
-def _status(found: Columns, label: str, cells: Sequence[str]) -> None:
+def _status(found: Columns, label: str, cells: Sequence[str], separator: str) -> None:
     """Points at which the source limited the current, by the flag or status word of the instrument."""
     words = [cell.lower() for cell in cells]
     if all(word in _FLAGS or word in _LETTERS or not word for word in words):
         flags = np.array([_FLAGS.get(word, _LETTERS.get(word, 0.0)) for word in words])
         how = "as a flag"
     else:
-        numbers = np.array([number_of(cell, ",") for cell in cells])
+        numbers = np.array([number_of(cell, separator) for cell in cells])
         whole = np.isfinite(numbers) & (numbers >= 0) & (numbers < 2**53)
         bits = np.where(whole, numbers, 0.0).astype(np.int64)
         if not whole.any() or (bits != np.where(whole, numbers, 0.0)).any():

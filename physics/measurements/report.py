@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 __all__ = ["KINDS", "CleaningReport", "Note"]
@@ -100,6 +101,22 @@ class CleaningReport:
     def assumed(self) -> tuple[Note, ...]:
         """What the files do not say."""
         return self.of("assumed")
+
+    def brief(self) -> list[Note]:
+        """The notes in order, those that say the same of several cycles as one."""
+        groups: dict[tuple[str, str, str, str], list[Note]] = {}
+        for note in self:
+            key = (note.kind, note.file, note.device, re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", note.text))
+            groups.setdefault(key, []).append(note)
+        answer = []
+        for alike in groups.values():
+            if len(alike) < 3 or not all(note.cycle for note in alike):
+                answer += alike
+                continue
+            cycles = [note.cycle for note in alike]
+            named = ", ".join(cycles[1:6]) + (f" and {len(cycles) - 6} more" if len(cycles) > 6 else "")
+            answer.append(replace(alike[0], text=f"{alike[0].text} [alike in cycles {named}]"))
+        return answer
 
     def to_list(self) -> list[dict[str, Any]]:
         """Plain data, JSON-serialisable."""

@@ -13,6 +13,7 @@ from ._console import out, told
 from .conduction import conduction
 from .db import db_app
 from .devices import device_app, devices
+from .fit import fit
 from .neb import neb
 from .reproduce import reproduce_app
 from .simulate import fem_app, kmc_app
@@ -20,7 +21,7 @@ from .simulate import fem_app, kmc_app
 __all__ = ["app", "main"]
 
 # the chain, from a barrier to a network
-_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "reproduce", "version")
+_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "fit", "reproduce", "version")
 
 
 class _InOrder(TyperGroup):
@@ -45,6 +46,7 @@ app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
+app.command("fit")(fit)
 app.add_typer(reproduce_app, name="reproduce")
 
 
