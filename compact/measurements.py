@@ -23,6 +23,7 @@ __all__ = ["fit_measured"]
 Model = TypeVar("Model", bound=CompactModel)
 
 _ROUNDS = 6
+_REST = 0.2  # share of the largest voltage up to which a positive read disturbs no state
 _SETTLED = 0.02  # change of ln G at the bounds, root mean square, at which the next round would change nothing
 
 
@@ -66,6 +67,8 @@ def fit_measured(
     run. The model is fitted again until the replaced values move by less than 2 %, at most six times; left-out bounds
     that turn out to lie above the model come back. The bounds tell nothing about the ON conductance beyond
     themselves; a warning says so if they are most of the ON points.
+    In pulses and retention a positive voltage of up to a fifth of the largest counts as rest where the fit looks for
+    events, because measurements read what a simulation just reports; the model itself sees that voltage.
     `NonVolatile` reads figures off each loop, so there a bound is no smaller than the last conductance before it at the
     same polarity: a RESET shows where the current leaves the limit, at the earliest.
 
@@ -83,6 +86,8 @@ def fit_measured(
         )
     options = {"fixed": fixed, "start": dict(start or {})}
     bounds = [trace["lower_bound"].values > 0 if "lower_bound" in trace else None for trace in given]
+    highest = max(float(np.abs(traces.waveform_of(_one(trace)).voltage_V).max()) for trace in given)
+    given = [_resting(trace, _REST * highest) for trace in given]
     count = sum(int(b.sum()) for b in bounds if b is not None)
     if not count:
         return fit(model, given, resamples=resamples, **options)
@@ -112,7 +117,12 @@ def fit_measured(
     )
     if upper.any() and flags[upper].mean() > 0.5:
         text += "; they are most of the ON points, so the standard error of the ON conductance is too small"
-    return replace(found, warnings=(*found.warnings, text))
+    table = found.parameters
+    if "read_noise" in table and flags[upper].any() and table["read_noise"].kind == "fitted":
+        doubt = "limited points are on the ON plateaus, so the noise is rather that of the limit: too small"
+        table = table.replaced(read_noise=replace(table["read_noise"], warning=doubt))
+        text += "; the read noise is too small for the same reason"
+    return replace(found, parameters=table, warnings=(*found.warnings, text))
 
 
 def _values(found: CompactModel) -> dict[str, float]:
@@ -122,6 +132,20 @@ def _values(found: CompactModel) -> dict[str, float]:
         for name, entry in found.parameters.items()
         if entry.kind == "fitted" and math.isfinite(entry.value) and entry.value > 0
     }
+
+
+def _one(trace: xr.Dataset) -> xr.Dataset:
+    """One run of a trace."""
+    return trace.isel({str(d): 0 for d in trace["conductance"].dims if d != "time"})
+
+
+def _resting(trace: xr.Dataset, least_V: float) -> xr.Dataset:
+    """The trace whose reads count as rest; its waveform stays."""
+    voltage = trace["voltage"].values
+    if trace.attrs.get("kind") not in ("pulses", "retention") or "waveform" not in trace.attrs:
+        return trace
+    still = np.where((voltage > 0) & (voltage <= least_V), 0.0, voltage)
+    return trace.assign(voltage=trace["voltage"].copy(data=still).assign_attrs(trace["voltage"].attrs))
 
 
 def _carried(trace: xr.Dataset) -> xr.Dataset:
@@ -162,8 +186,7 @@ class _Piece:
         """Replace the bounds below the model by the model; returns how far those moved that were fitted."""
         if not self.bound.any():
             return 0.0
-        one = {str(d): 0 for d in self.trace["conductance"].dims if d != "time"}
-        run = found.simulate(traces.waveform_of(self.trace.isel(one)))
+        run = found.simulate(traces.waveform_of(_one(self.trace)))
         typical = np.log(run["conductance"].values)[np.searchsorted(run["time"].values, self.trace["time"].values)]
         after = np.where(self.bound, np.maximum(self.low, typical), self.low)
         above = np.median(self.low.reshape(-1, typical.size), axis=0) > typical + _SETTLED

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .reading import Measurements, read
     from .report import CleaningReport, Note
-    from .segments import Segment, clipped, kind_of, segments
+    from .segmenting import Segment, clipped, kind_of, segments
 
 __all__ = ["CleaningReport", "Measurements", "Note", "Segment", "clipped", "kind_of", "read", "segments"]
 
@@ -21,11 +21,11 @@ _HOMES = {
     "CleaningReport": "report",
     "Measurements": "reading",
     "Note": "report",
-    "Segment": "segments",
-    "clipped": "segments",
-    "kind_of": "segments",
+    "Segment": "segmenting",
+    "clipped": "segmenting",
+    "kind_of": "segmenting",
     "read": "reading",
-    "segments": "segments",
+    "segments": "segmenting",
 }
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, InputError
 from .columns import Columns
 from .report import Note
-from .segments import kind_of
+from .segmenting import kind_of
 from .text import is_number, unit_scale
 
 __all__ = ["Block", "Timing", "blocks_of", "files_of"]
@@ -303,7 +303,7 @@ def _timed(block: Block, time: Array | None, timing: Timing, notes: list[Note]) 
                 stepped.append(int(block.lines[n]))
                 group, count = n, 1
     if merged:
-        text = f"{len(merged)} readings at the instant of the line above: mean of the current"
+        text = f"{len(merged)} more readings at an instant that is there already: mean of the current"
         notes.append(Note("merged", text, block.file, tuple(merged), block.device, block.cycle))
     if stepped:
         text = f"{len(stepped)} steps of the voltage without duration: rise time of {_EDGE_S:g} s or less"

@@ -15,7 +15,7 @@ from .. import trace as traces
 from ..waveform import Waveform
 from .blocks import Block
 from .report import Note
-from .segments import Segment, clipped, segments
+from .segmenting import Segment, clipped, segments
 
 __all__ = ["Run", "judged", "runs_of", "traces_of"]
 
@@ -157,6 +157,11 @@ def _credible(block: Block, flags: NDArray[np.bool_], notes: list[Note], label: 
 # -- points ------------------------------------------------------------------------------------------------------
 
 
+def _points(which: NDArray[np.bool_]) -> str:
+    count = int(which.sum())
+    return f"{count} point{'' if count == 1 else 's'}"
+
+
 def _run(
     block: Block,
     part: Segment,
@@ -196,7 +201,7 @@ def _run(
         return None
     run.good &= ~against
     if low.any():
-        text = f"{int(low.sum())} points below {floor:.3g} V, where I/V tells no conductance (the waveform keeps them)"
+        text = f"{_points(low)} below {floor:.3g} V, where I/V tells no conductance (the waveform keeps them)"
         notes.append(run.note("dropped", text, low))
     if against.any():
         size = float(np.abs(I[against]).max())
