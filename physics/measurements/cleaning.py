@@ -157,6 +157,13 @@ def _credible(block: Block, flags: NDArray[np.bool_], notes: list[Note], label: 
 # -- points ------------------------------------------------------------------------------------------------------
 
 
+def _collapses(voltage: Array, limited: NDArray[np.bool_]) -> bool:
+    """Whether a rising voltage drops by a fifth at the first limited point: then it was measured at the device."""
+    begun = np.flatnonzero(limited[2:] & ~limited[1:-1]) + 2
+    size = np.abs(voltage)
+    return bool(((size[begun - 1] > size[begun - 2]) & (size[begun] < 0.8 * size[begun - 1])).any())
+
+
 def _points(which: NDArray[np.bool_]) -> str:
     count = int(which.sum())
     return f"{count} point{'' if count == 1 else 's'}"
@@ -174,6 +181,13 @@ def _run(
     V, I = block.voltage_V, block.current_A  # noqa: E741
     measured = block.device_V is not None and np.isfinite(block.device_V).all()
     held = block.device_V if measured and block.device_V is not None else V
+    if not measured and _collapses(V, limited):
+        measured, limit = True, math.inf
+        text = (
+            "the voltage falls where the current reaches the limit, so it is that of the device, not of the source: "
+            "I/V is the conductance there, and the waveform is what the device saw"
+        )
+        notes.append(Note("assumed", text, block.file, (), block.device, label))
     floor = max(1e-3, 0.01 * float(np.abs(V).max())) if floor_V is None else floor_V
     high = np.abs(held) >= floor
     up, down = held > floor, held < -floor

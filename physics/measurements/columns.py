@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,6 +172,8 @@ def _columns(table: Table, places: list[int], named: dict[str, str], units: dict
             _status(found, header[place], cells, table.separator)
         else:
             _numbers(found, table, name, header[place], bare[place], below[place], cells, where, given)
+    if table.instrument and "current" in roles:
+        _bias_limit(found, header[roles["current"]])
     if "wordline" in found.labels and "bitline" in found.labels:
         rows = zip(found.labels.pop("wordline"), found.labels.pop("bitline"), strict=True)
         found.labels.setdefault("device", [f"W{w}B{b}" for w, b in rows])
@@ -300,6 +303,18 @@ def _narrowed(
     return group
 
 
+def _bias_limit(found: Columns, label: str) -> None:
+    """The limit of the terminal that is measured, if the preamble of EasyEXPERT has none for a sweep."""
+    key = "measurement.primary.compliance"
+    names, modes = found.preamble.get("channel.iname", []), found.preamble.get("channel.mode", [])
+    limits = found.preamble.get("measurement.bias.compliance", [])
+    if key in found.preamble or label not in names:
+        return
+    n = names.index(label)
+    if n < min(len(modes), len(limits)) and modes[n].upper() == "V":
+        found.preamble = {**found.preamble, key: [limits[n]]}
+
+
 def _require(table: Table, header: Sequence[str], roles: Mapping[str, int]) -> None:
     if "hrs" in roles and "lrs" in roles:
         return
@@ -338,6 +353,10 @@ def _numbers(
         plain = _plain(bare)
         bases = ("Ohm", "S", "A") if not plain.startswith(("i", "g")) else ("A",) if plain[0] == "i" else ("S",)
     key = f"line {table.header_line}, {where}"
+    if name == "time" and _instant(next((c for c in cells if c.lower() not in MISSING), "")) is not None:
+        cells = [cell if (seconds := _instant(cell)) is None else repr(seconds) for cell in cells]
+        given = {"time": "s"}
+        unit = None
     scale, base = _scale(name, unit, bases, given.get(name), key, table)
     numbers = np.empty(len(cells))
     missing, overflow = [], []
@@ -391,6 +410,21 @@ def _numbers(
         if lines:
             text = f"{len(lines)} point{'s' if len(lines) > 1 else ''} whose {name} is {what}"
             found.notes.append(Note("dropped", text, found.file, tuple(lines)))
+
+
+def _instant(text: str) -> float | None:
+    """Seconds of a date with time, or of a time of the day, as ISO 8601 writes them."""
+    if ":" not in text:
+        return None
+    try:
+        return (datetime.fromisoformat(text).replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
+    except ValueError:
+        pass
+    try:
+        clock = time.fromisoformat(text)
+    except ValueError:
+        return None
+    return 3600.0 * clock.hour + 60.0 * clock.minute + clock.second + 1e-6 * clock.microsecond
 
 
 def _scale(

@@ -272,6 +272,17 @@ def test_points_at_the_limit_are_bounds_unless_the_device_was_measured(tmp_path)
     np.testing.assert_allclose(trace.voltage, V[np.abs(V) > 0.01], atol=1e-6)
 
 
+def test_a_voltage_that_collapses_at_the_limit_is_that_of_the_device(tmp_path):
+    V, I = loop(limit=2.9e-6)  # noqa: E741
+    hits = np.abs(I) >= 2.9e-6
+    seen = np.where(hits, I / 1e-5, V)
+    found = read(write(tmp_path / "iv.csv", {"V (V)": seen, "I (A)": I, "limit": hits.astype(int)}))
+    (trace,) = found.traces
+    assert trace.lower_bound.sum() == 0
+    assert float(trace.conductance.max()) == pytest.approx(1e-5, rel=1e-3)
+    assert any("that of the device, not of the source" in text for text in notes(found, "assumed"))
+
+
 @pytest.mark.parametrize(
     ("label", "cell", "said"),
     [
@@ -423,3 +434,39 @@ def test_the_report_says_the_same_of_many_cycles_once(tmp_path):
     assert full - brief == 8
     assert any("alike in cycles 2, 3, 4, 5, 6 and 3 more" in str(note) for note in found.report.brief())
     assert json.loads(json.dumps(found.report.to_list()))[0]["kind"] == "read"
+
+
+def test_dates_are_times(tmp_path):
+    V, I = loop()  # noqa: E741
+    stamps = [f"2024-06-12 23:59:{30 + n / 4:06.3f}" if n < 120 else "" for n in range(V.size)]
+    (trace,) = read(write(tmp_path / "iv.csv", {"Timestamp": stamps, "V (V)": V, "I (A)": I})).traces
+    np.testing.assert_allclose(np.diff(trace.time.values)[:8], 0.25, rtol=1e-6)
+
+
+def test_sampling_of_easyexpert_has_the_limit_of_its_terminal(tmp_path):
+    """Preamble as a B1500A writes it for I/V-t Sampling: a list for each quantity, in the order of the terminals."""
+    head = """
+SetupTitle, I/V-t Sampling
+PrimitiveTest, I/V-t Sampling
+TestParameter, Context.MainFrame, B1500A
+TestParameter, Channel.UnitType, SMU, SMU
+TestParameter, Channel.Unit, SMU1:HR, SMU2:HR
+TestParameter, Channel.IName, Itop, Ignd
+TestParameter, Channel.VName, Vtop, Vgnd
+TestParameter, Channel.Mode, V, COMMON
+TestParameter, Channel.Index,
+TestParameter, Channel.Time, Time
+TestParameter, Measurement.Bias.Source, 0.1, 0
+TestParameter, Measurement.Bias.Compliance, 1E-06, 0.1
+MetaData, TestRecord.TestTarget,
+AnalysisSetup, Analysis.Setup.Title, I/V-t Sampling
+Dimension1, 40, 40, 40
+Dimension2, 1, 1, 1
+DataName, Time, Vtop, Itop"""
+    rows = [f"DataValue, {0.5 * n}, 0.1, {4e-7 * (1 + n) ** -0.2:.15E}" for n in range(40)]
+    (tmp_path / "hold.csv").write_text("\r\n".join([*head.split("\n"), *rows]))
+    found = read(tmp_path / "hold.csv")
+    (trace,) = found.traces
+    assert trace.attrs["kind"] == "retention"
+    assert float(traces.waveform_of(trace).compliance_A[0]) == 1e-6
+    assert not any("taken as" in text for text in notes(found, "assumed"))
