@@ -126,11 +126,11 @@ def fit_measured(
 
 
 def _values(found: CompactModel) -> dict[str, float]:
-    """Fitted numbers, to start the next round from."""
+    """Numbers of the dynamics, to start the next round from; spreads and noise follow from them."""
     return {
         name: entry.value
         for name, entry in found.parameters.items()
-        if entry.kind == "fitted" and math.isfinite(entry.value) and entry.value > 0
+        if entry.kind == "fitted" and found.QUANTITIES[name].default is None and math.isfinite(entry.value)
     }
 
 

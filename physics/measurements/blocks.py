@@ -187,7 +187,11 @@ def blocks_of(columns: Columns, timing: Timing, notes: list[Note]) -> list[Block
                 own_limit,
                 float(np.median(known)) if known.size else np.nan,
             )
-            blocks.append(_timed(raw, None if time is None else time[part], timing, notes))
+            timed = _timed(raw, None if time is None else time[part], timing, notes)
+            if timed.time_s.size < 2:
+                notes.append(Note("aside", "a single instant only", file, (), name, raw.cycle))
+                continue
+            blocks.append(timed)
         if k:
             text = f"time starts anew {k} times: {k + 1} measurements"
             notes.append(Note("separated", text, file, (), name, number))

@@ -137,7 +137,7 @@ def _model(name: str) -> type[CompactModel]:
     from ...compact.model import CompactModel
 
     classes = {}
-    for public in compact.__all__:
+    for public in (name for name in compact.__all__ if name[0].isupper()):
         one = getattr(compact, public)
         if isinstance(one, type) and issubclass(one, CompactModel):
             classes[public.lower()] = one

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from halidrift.physics import trace as traces
@@ -130,6 +130,8 @@ def test_the_seeds_are_read(file, text):
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(raw=mangled())
+@example(raw=b"t (s),V (V),I (A)\n0,0.1,1e-9\n0,0.1,1e-9\n")  # one instant
+@example(raw=b"device,t (s),V (V),I (A)\nA,0,0.1,1e-9\nA,1,0.2,1e-9\nB,1,0.2,1e-9\nB,1,0.2,1e-9\n")
 def test_only_house_errors_escape(file, raw):
     survives(file, raw)
 
