@@ -307,7 +307,7 @@ def _timed(block: Block, time: Array | None, timing: Timing, notes: list[Note]) 
                 stepped.append(int(block.lines[n]))
                 group, count = n, 1
     if merged:
-        text = f"{len(merged)} more readings at an instant that is there already: mean of the current"
+        text = f"at an instant that is there already ({len(merged)}): mean of the current"
         notes.append(Note("merged", text, block.file, tuple(merged), block.device, block.cycle))
     if stepped:
         text = f"{len(stepped)} steps of the voltage without duration: rise time of {_EDGE_S:g} s or less"

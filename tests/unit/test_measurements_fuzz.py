@@ -128,7 +128,7 @@ def test_the_seeds_are_read(file, text):
     assert read(file).report
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(raw=mangled())
 @example(raw=b"t (s),V (V),I (A)\n0,0.1,1e-9\n0,0.1,1e-9\n")  # one instant
 @example(raw=b"device,t (s),V (V),I (A)\nA,0,0.1,1e-9\nA,1,0.2,1e-9\nB,1,0.2,1e-9\nB,1,0.2,1e-9\n")
@@ -136,7 +136,7 @@ def test_only_house_errors_escape(file, raw):
     survives(file, raw)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(raw=st.binary(max_size=300) | st.text(max_size=300).map(lambda t: t.encode("utf-8", errors="replace")))
 def test_noise_is_no_measurement(file, raw):
     survives(file, raw)

@@ -163,7 +163,7 @@ def test_mixed_cycles_in_one_long_file(tmp_path):
     assert any("14 cycles: 1 of -1.2 to 1.5 V, 12 of -1.2 to 1.2 V, 1 of" in text for text in texts)
     assert any("broken off" in note.text and note.cycle == "14" for note in found.report.aside)
     assert any("bit 3 of the status word" in text for text in texts)
-    assert any(note.kind == "merged" and "more readings at an instant" in note.text for note in found.report.notes)
+    assert any(note.kind == "merged" and "at an instant that is there" in note.text for note in found.report.notes)
     assert sorted(t.sizes.get("cycle", 1) for t in found.traces) == [1, 12]
     cell = fit_measured(Volatile, found, resamples=0)
     assert within(cell, VOLATILE, "growth_voltage_V", 1.15), cell.parameters["growth_voltage_V"]
