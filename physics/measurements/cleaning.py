@@ -179,7 +179,7 @@ def _run(
     notes: list[Note],
 ) -> Run | None:
     V, I = block.voltage_V, block.current_A  # noqa: E741
-    measured = block.device_V is not None and np.isfinite(block.device_V).all()
+    measured = block.device_V is not None and bool(np.isfinite(block.device_V).all())
     held = block.device_V if measured and block.device_V is not None else V
     if not measured and _collapses(V, limited):
         measured, limit = True, math.inf
