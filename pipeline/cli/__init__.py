@@ -14,6 +14,7 @@ from .characterise import characterise
 from .conduction import conduction
 from .db import db_app
 from .devices import device_app, devices
+from .fit import fit
 from .neb import neb
 from .reproduce import reproduce_app
 from .simulate import fem_app, kmc_app
@@ -63,6 +64,7 @@ app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
 app.command("characterise")(characterise)
+app.command("fit")(fit)
 app.add_typer(reproduce_app, name="reproduce")
 app.command("trace")(trace)
 
