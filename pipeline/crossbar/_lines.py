@@ -119,11 +119,12 @@ def solve_columns(rhs, rigid, upper, pivot, out):
 
 
 @njit(cache=True)
-def imbalance(w, b, I, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
+def imbalance(w, b, ew, eb, I, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
     """Sum of the currents that leave each node, and of its absolute values over all nodes.
 
-    ``w`` and ``b`` are measured from a voltage of each line (of its driver, if it has one), so that the small drop
-    along a line keeps all its digits. A node that is held directly (infinite conductance) has no balance to meet.
+    ``w`` and ``b`` are measured from the node of each line nearest to its source, ``ew`` and ``eb`` are what that node
+    differs from the source: small drops keep all their digits. A node that is held directly (infinite conductance) has
+    no balance to meet.
     """
     M, N = I.shape
     total = 0.0
@@ -137,7 +138,7 @@ def imbalance(w, b, I, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
                 if j < N - 1:
                     f += gw * (w[i, j] - w[i, j + 1])
             if j == 0 and gtw[i] < np.inf:
-                f += gtw[i] * w[i, 0]
+                f += gtw[i] * (ew[i] + w[i, 0])
             Fw[i, j] = f
             if rigid_w:
                 line += f
@@ -155,7 +156,7 @@ def imbalance(w, b, I, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
                 if i < M - 1:
                     f += gb * (b[i, j] - b[i + 1, j])
             if i == M - 1 and gtb[j] < np.inf:
-                f += gtb[j] * b[i, j]
+                f += gtb[j] * (eb[j] + b[i, j])
             Fb[i, j] = f
             if rigid_b:
                 lines[j] += f

@@ -252,10 +252,12 @@ class InSeries(Cells):
             slope = slope_1 + slope_2
             with np.errstate(divide="ignore", invalid="ignore"):
                 new = share - excess / slope
-            # a bracket that Newton leaves is halved, also where it hardly shrinks
+            found = np.abs(excess) <= 4e-15 * (np.abs(one) + np.abs(two))
+            # a bracket that Newton leaves is halved
             new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
-            moved, share = np.abs(new - share), new
-            if ((moved <= 4e-16 * np.abs(voltage_V)) | (np.abs(excess) <= 4e-15 * (np.abs(one) + np.abs(two)))).all():
+            moved = np.where(found, 0.0, np.abs(new - share))
+            share = np.where(found, share, new)
+            if (moved <= 4e-16 * np.abs(voltage_V)).all():
                 break
         else:
             raise ConvergenceError("The voltage between two elements in series was not found", got=float(moved.max()))

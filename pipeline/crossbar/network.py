@@ -340,13 +340,17 @@ class Crossbar:
         rigid_w, rigid_b = math.isinf(gw), math.isinf(gb)
         open_w, open_b = np.isnan(word), np.isnan(bit)
         middle = float(np.nanmean(np.concatenate([word, bit])))
-        # each node is kept as the voltage of its line (of the source, if there is one) and a small drop from there
-        W, B = np.where(open_w, middle, word), np.where(open_b, middle, bit)
+        # a node is kept as the voltage of the source, what the nearest node differs from it, and the drop from there
+        source_w, source_b = np.where(open_w, middle, word), np.where(open_b, middle, bit)
+        ew, eb = np.zeros(self.shape[0]), np.zeros(self.shape[1])
         w, b = np.zeros(self.shape), np.zeros(self.shape)
         Fw, Fb, dw, db, uw, pw, ub, pb = (np.empty(self.shape) for _ in range(8))
 
+        def across(w: Array, b: Array) -> Array:
+            return np.asarray((source_w + ew)[:, None] - (source_b + eb) + (w - b))
+
         def balance(w: Array, b: Array) -> tuple[Array, Array, float]:
-            current, slope = self.cells.evaluate((W[:, None] - B) + (w - b))
+            current, slope = self.cells.evaluate(across(w, b))
             if not (np.isfinite(current).all() and np.isfinite(slope).all()):
                 raise ValidityError("The law of the cells gives no finite current", got=type(self.cells).__name__)
             if slope.min() < 0.0:
@@ -356,18 +360,19 @@ class Crossbar:
                     allowed=">= 0",
                     action="Fix the state of the cells, or use a monotone branch",
                 )
-            size = _lines.imbalance(w, b, current, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb)
+            size = _lines.imbalance(w, b, ew, eb, current, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb)
             return current, slope, float(size)
 
         linear = isinstance(self.cells, Ohmic)
         current, slope, size = balance(w, b)
         iterations, factored = 0, False
         for step in range(_NEWTON):
-            word_A, bit_A = self._ends(w, b, current, gtw, gtb)
+            word_A, bit_A = self._ends(ew + w[:, 0], eb + b[-1], current, gtw, gtb)
             scale = np.abs(word_A).sum() + np.abs(bit_A).sum()
             if size <= tolerance * scale:
-                self.cells.check((W[:, None] - B) + (w - b))
-                return _State(W[:, None] + w, B + b, current, word_A, bit_A, size, step, iterations)
+                self.cells.check(across(w, b))
+                nodes = (source_w + ew)[:, None] + w, source_b + eb + b
+                return _State(*nodes, current, word_A, bit_A, size, step, iterations)
             if not (linear and factored):
                 D = slope if linear else np.maximum(slope, _FLOOR * slope.max())
                 self._factor(D, gw, gb, gtw, gtb, (uw, pw, ub, pb))
@@ -390,10 +395,8 @@ class Crossbar:
                 guess = low + (high - low) * abs(start) / (abs(start) + along)
                 t = min(max(guess, low + 0.1 * (high - low)), low + 0.5 * (high - low))
             w, b = w + t * dw, b + t * db
-            shift = np.where(open_w, w[:, 0], 0.0)
-            W, w = W + shift, w - shift[:, None]
-            shift = np.where(open_b, b[-1], 0.0)
-            B, b = B + shift, b - shift
+            ew, w = ew + w[:, 0], w - w[:, :1]
+            eb, b = eb + b[-1], b - b[-1]
             if linear and step > 8 and size > 0.5 * before:
                 break
         raise ConvergenceError(
@@ -418,11 +421,11 @@ class Crossbar:
                 )
 
     @staticmethod
-    def _ends(w: Array, b: Array, current: Array, gtw: Array, gtb: Array) -> tuple[Array, Array]:
+    def _ends(drop_w: Array, drop_b: Array, current: Array, gtw: Array, gtb: Array) -> tuple[Array, Array]:
         """Currents from the drivers and into the sense amplifiers."""
         held_w, held_b = np.isinf(gtw), np.isinf(gtb)
-        word_A = np.where(held_w, current.sum(axis=1), -np.where(held_w, 0.0, gtw) * w[:, 0])
-        bit_A = np.where(held_b, current.sum(axis=0), np.where(held_b, 0.0, gtb) * b[-1])
+        word_A = np.where(held_w, current.sum(axis=1), -np.where(held_w, 0.0, gtw) * drop_w)
+        bit_A = np.where(held_b, current.sum(axis=0), np.where(held_b, 0.0, gtb) * drop_b)
         return word_A, bit_A
 
     def _dataset(self, state: _State, word: Array, bit: Array) -> xr.Dataset:
