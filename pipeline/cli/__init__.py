@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from ...physics.errors import HalidriftError
 from ._console import out, told
 from .conduction import conduction
+from .crossbar import crossbar
 from .db import db_app
 from .devices import device_app, devices
 from .neb import neb
@@ -20,7 +21,7 @@ from .simulate import fem_app, kmc_app
 __all__ = ["app", "main"]
 
 # the chain, from a barrier to a network
-_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "reproduce", "version")
+_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "crossbar", "reproduce", "version")
 
 
 class _InOrder(TyperGroup):
@@ -45,6 +46,7 @@ app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
+app.command("crossbar")(crossbar)
 app.add_typer(reproduce_app, name="reproduce")
 
 

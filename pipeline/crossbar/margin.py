@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -431,10 +432,23 @@ def network_maximum_size(
     *,
     pull_up_ohm: float,
     margin: float = 0.1,
-    largest: int = 10**7,
-    **options: object,
+    largest: int | None = None,
+    word_segment_ohm: float = 0.0,
+    bit_segment_ohm: float = 0.0,
+    driver_ohm: float = 0.0,
+    **options: Any,
 ) -> int:
-    """Largest N whose network, lines without resistance, reads with more than `margin`; `options` as `lumped_margin`.
+    """Largest N whose network reads with more than `margin`, found by doubling and halving.
+
+    Parameters
+    ----------
+    low_ohm, high_ohm, pull_up_ohm : float, ohm, > 0
+    margin : float, 1
+    largest : int, optional
+        Where the search ends; 10 million without line resistance (see :func:`lumped_margin`), 512 with.
+    word_segment_ohm, bit_segment_ohm, driver_ohm : float, ohm, >= 0
+    **options
+        scheme, voltage_V, law, tolerance: as in :func:`lumped_margin`.
 
     Returns
     -------
@@ -443,15 +457,20 @@ def network_maximum_size(
     """
     if not 0.0 < margin < 1.0:
         raise InputError("margin is a share of V_read", got=margin, allowed="between 0 and 1")
+    lines = {"word_segment_ohm": word_segment_ohm, "bit_segment_ohm": bit_segment_ohm, "driver_ohm": driver_ohm}
+    ideal = not any(lines.values())
+    limit = largest if largest is not None else 10**7 if ideal else 512
 
     def reads(N: int) -> bool:
-        return lumped_margin(low_ohm, high_ohm, N, pull_up_ohm=pull_up_ohm, **options) > margin  # type: ignore[arg-type]
+        if ideal:
+            return lumped_margin(low_ohm, high_ohm, N, pull_up_ohm=pull_up_ohm, **options) > margin
+        return network_margin(low_ohm, high_ohm, N, pull_up_ohm=pull_up_ohm, **lines, **options) > margin
 
     low, high = 1, 2
     while reads(high):  # from below: the network of a far too large array loses digits
-        low, high = high, 2 * high
-        if low >= largest:
-            return largest
+        low, high = high, min(2 * high, limit)
+        if low >= limit:
+            return limit
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if reads(middle) else (low, middle)
