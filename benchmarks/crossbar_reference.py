@@ -3,8 +3,8 @@
 python benchmarks/crossbar_reference.py tests/verification/data/badcrossbar.json
 
 badcrossbar is no dependency of the tests because it draws with pycairo, which has no wheel for Linux and wants cairo's
-headers to build. Its solver does not: ``pip install --no-deps badcrossbar sigfig pathvalidate sortedcontainers`` and numpy,
-scipy in an environment of its own are enough.
+headers to build. Its solver does not: ``pip install --no-deps badcrossbar sigfig pathvalidate sortedcontainers`` and
+numpy, scipy in an environment of its own are enough.
 """
 
 from __future__ import annotations

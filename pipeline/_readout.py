@@ -62,7 +62,9 @@ def write(G, copy, writes, erases, p, j, i, wanted, low, high, sigma_0, sigma_1,
 
 
 @njit(cache=True)
-def icc_epoch(X, labels, order, G, copy, writes, erases, eta, error, update, threshold, base, bounds, spread, rng, gain=None):
+def icc_epoch(
+    X, labels, order, G, copy, writes, erases, eta, error, update, threshold, base, bounds, spread, rng, gain=None
+):
     """One pass of compliance-current training; G[0] = G+, G[1] = G-, shape (2, classes, inputs), in place.
 
     Changes are added to `base`: G itself, or `copy`, the targets of the last writes. A cell counts with `gain` times

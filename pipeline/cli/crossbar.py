@@ -185,8 +185,8 @@ def _results(
         ohm = float(pull_up)
     except ValueError:
         ohm = float(margins.pull_up_ohm(low_ohm, high_ohm, size, pull_up, factors=factors))
-    lines = {"word_segment_ohm": line_ohm, "bit_segment_ohm": line_ohm, "driver_ohm": driver_ohm}
-    common = {"pull_up_ohm": ohm, "scheme": scheme, "voltage_V": voltage_V, "law": cells}
+    lines: dict[str, Any] = {"word_segment_ohm": line_ohm, "bit_segment_ohm": line_ohm, "driver_ohm": driver_ohm}
+    common: dict[str, Any] = {"pull_up_ohm": ohm, "scheme": scheme, "voltage_V": voltage_V, "law": cells}
     G = np.full((size, size), 1.0 / low_ohm)
     G[0, -1] = 1.0 / high_ohm
     sense = np.zeros(size)
@@ -250,7 +250,8 @@ def _print(found: dict[str, Any], law: str) -> None:
     console.print(
         f"High state read: {found['current_A']:.3g} A, of which sneak {found['sneak_current_A']:.3g} A "
         f"(error below {found['error_A']:.1g} A); {found['cell_voltage_V']:.3g} V at the cell; "
-        f"{found['power_W']:.3g} W, {100 * found['line_power_W'] / found['power_W']:.2g} % of it in lines and resistors",
+        f"{found['power_W']:.3g} W, "
+        f"{100 * found['line_power_W'] / found['power_W']:.2g} % of it in lines and resistors",
         soft_wrap=True,
         markup=False,
     )
@@ -268,8 +269,9 @@ def _print(found: dict[str, Any], law: str) -> None:
         low, middle, high = drawn["margin_quartiles"]
         console.print(
             f"{drawn['samples']} arrays with random data: bit error {100 * drawn['bit_error']:.3g} +- "
-            f"{100 * drawn['bit_error_standard_error']:.1g} % at a threshold of {drawn['threshold_A']:.3g} A; current of "
-            f"the high state below that of the low one by {100 * middle:.3g} % ({100 * low:.3g} to {100 * high:.3g} %)",
+            f"{100 * drawn['bit_error_standard_error']:.1g} % at a threshold of {drawn['threshold_A']:.3g} A; "
+            f"current of the high state below that of the low one by {100 * middle:.3g} % "
+            f"({100 * low:.3g} to {100 * high:.3g} %)",
             soft_wrap=True,
             markup=False,
         )

@@ -119,19 +119,19 @@ def solve_columns(rhs, rigid, upper, pivot, out):
 
 
 @njit(cache=True)
-def imbalance(w, b, ew, eb, I, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
+def imbalance(w, b, ew, eb, cell_A, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
     """Sum of the currents that leave each node, and of its absolute values over all nodes.
 
     ``w`` and ``b`` are measured from the node of each line nearest to its source, ``ew`` and ``eb`` are what that node
     differs from the source: small drops keep all their digits. A node that is held directly (infinite conductance) has
     no balance to meet.
     """
-    M, N = I.shape
+    M, N = cell_A.shape
     total = 0.0
     for i in range(M):
         line = 0.0
         for j in range(N):
-            f = I[i, j]
+            f = cell_A[i, j]
             if not rigid_w:
                 if j > 0:
                     f += gw * (w[i, j] - w[i, j - 1])
@@ -149,7 +149,7 @@ def imbalance(w, b, ew, eb, I, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
     lines = np.zeros(N)
     for i in range(M):
         for j in range(N):
-            f = -I[i, j]
+            f = -cell_A[i, j]
             if not rigid_b:
                 if i > 0:
                     f += gb * (b[i, j] - b[i - 1, j])

@@ -1,4 +1,4 @@
-"""What an array makes of cells that differ: reads of many drawn arrays, and the disturb of cells that nobody selected."""
+"""What an array makes of cells that differ: reads of many drawn arrays, and the disturb of unselected cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...physics.errors import InputError
 from ...physics.randomness import Rng, describe, generator
 from .cells import Cells, Ohmic
-from .network import Crossbar
+from .network import Crossbar, bias
 
 __all__ = ["Draws", "Spread", "Thresholds", "disturb", "read_distribution"]
 
@@ -57,7 +57,7 @@ class Spread:
 
         The normal spread of the written state counts as lognormal of the same relative width.
         """
-        low, high = model.conductance_bounds_S
+        _, high = model.conductance_bounds_S
         wanted = high if conductance_S is None else conductance_S
         return cls(
             1.0 / wanted,
@@ -116,8 +116,8 @@ def read_distribution(
     Returns
     -------
     xarray.Dataset
-        ``current_low``, ``current_high`` (A), ``sneak_current`` (A, beside the high state), ``margin`` (share of the low
-        current by which both differ), ``row``, ``column`` over (sample); attributes ``threshold_A``, ``bit_error``
+        ``current_low``, ``current_high`` (A), ``sneak_current`` (A, beside the high state), ``margin`` (share of the
+        low current by which both differ), ``row``, ``column`` over (sample); attributes ``threshold_A``, ``bit_error``
         (share of all reads on the wrong side), ``bit_error_standard_error`` (binomial) and ``seed``.
     """
     words, bits = (size, size) if isinstance(size, int) else size
@@ -139,9 +139,9 @@ def read_distribution(
         for k in (0, 1):
             G[row, column] = own[k]
             array = Crossbar(law(G), word_segment_ohm, bit_segment_ohm, driver_ohm, sense_ohm)
-            reading = array.read((row, column), voltage_V, scheme, tolerance=1e-9)
-            current[n, k] = reading.current_A
-        sneak[n] = reading.sneak_current_A
+            state = array.state(*bias(scheme, array.shape, (row, column), voltage_V), tolerance=1e-9)
+            current[n, k] = state.bit_A[column]
+        sneak[n] = state.bit_A[column] - state.cell_A[row, column]
         margin[n] = (current[n, 0] - current[n, 1]) / current[n, 0]
     size_of = np.abs(current)
     if threshold_A is None:

@@ -1,4 +1,4 @@
-"""Current laws of the cells of a crossbar: monotone I(V), one law for all cells, numbers that may differ cell by cell."""
+"""Current laws of the cells of a crossbar: monotone I(V), one law for all, numbers that may differ cell by cell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cells(ABC):
 
     @abstractmethod
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
-        """Current of every cell, A, and its derivative by the voltage, S (not negative), both of shape (words, bits)."""
+        """Current of every cell, A, and its derivative by the voltage, S, not negative; both of shape (words, bits)."""
 
     def current_A(self, voltage_V: ArrayLike) -> Array:
         """Current of every cell at its voltage, shape (words, bits), A."""
@@ -50,7 +50,7 @@ def _table(name: str, values: ArrayLike, unit: str, *, low: float = 0.0, strict:
     if not np.isfinite(table).all() or (table < low).any() or (strict and (table <= low).any()):
         raise InputError(
             f"{name} is out of range",
-            got=f"{np.nanmin(table):g} to {np.nanmax(table):g} {unit}, {np.isnan(table).sum()} nan",
+            got=f"{table.min():g} to {table.max():g} {unit}",
             allowed=f"finite, {'>' if strict else '>='} {low:g} {unit}",
         )
     table.flags.writeable = False
@@ -356,7 +356,9 @@ class Law(Cells):
         if self.slope is not None:
             return current, np.asarray(self.slope(voltage_V), dtype=float)
         h = 6e-6 * np.maximum(np.abs(voltage_V), 1e-2)
-        return current, (np.asarray(self.function(voltage_V + h)) - np.asarray(self.function(voltage_V - h))) / (2.0 * h)
+        return current, (np.asarray(self.function(voltage_V + h)) - np.asarray(self.function(voltage_V - h))) / (
+            2.0 * h
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -414,7 +416,7 @@ def of_model(model: Any, state: ArrayLike) -> Cells:
         raise InputError("state must be a finite matrix (words, bits)", got=f"shape {x.shape}")
     current = getattr(model, "device_current", None)
     if current is not None:
-        return Law(lambda V: current(x, V), *x.shape)
+        return Law(lambda V: current(x, V), x.shape[0], x.shape[1])
     try:
         ln_off, ln_on = (math.log(model.value(f"conductance_{name}_S")) for name in ("off", "on"))
         width = model.value("off_nonlinearity_V")
@@ -441,4 +443,4 @@ def of_model(model: Any, state: ArrayLike) -> Cells:
         langevin = np.where(small, u * u / 3.0, u / np.tanh(np.where(small, 1.0, u)) - 1.0)
         return conductance(V) * (1.0 + (1.0 - x) * langevin)
 
-    return Law(lambda V: V * conductance(V), *x.shape, slope)
+    return Law(lambda V: V * conductance(V), x.shape[0], x.shape[1], slope)

@@ -2,8 +2,7 @@ r"""Read margin and largest size of an array: the review's equations (1) and (2)
 
 .. math::
 
-    R_\mathrm{sneak} = \frac{f_1 R_\mathrm{LRS}}{N-1} + \frac{f_2 R_\mathrm{LRS}}{(N-1)^2} + \frac{f_3 R_\mathrm{LRS}}{N-1}
-    \qquad (1)
+    R_\mathrm{sneak} = R_\mathrm{LRS} \left[ \frac{f_1}{N-1} + \frac{f_2}{(N-1)^2} + \frac{f_3}{N-1} \right] \qquad (1)
 
     \frac{\Delta V}{V_\mathrm{read}} = \frac{R_\mathrm{pu}}{(R_\mathrm{LRS} \parallel R_\mathrm{sneak}) + R_\mathrm{pu}}
     - \frac{R_\mathrm{pu}}{(R_\mathrm{HRS} \parallel R_\mathrm{sneak}) + R_\mathrm{pu}} \qquad (2)
@@ -56,9 +55,9 @@ def rectification_factors(ratio: float, terms: str = "middle") -> Factors:
     ratio : float, 1, > 0
         Rectification (or selectivity) of a cell.
     terms : {"middle", "all", "first", "outer", "none"}
-        Which terms it multiplies. "middle" is what the network does when all lines but two float: a sneak current passes
-        a cell of the selected word forward, one in reverse, and one of the selected bit forward again. "all" gives the
-        review's 1747.
+        Which terms it multiplies. "middle" is what the network does when all lines but two float: a sneak current
+        passes a cell of the selected word forward, one in reverse, and one of the selected bit forward again. "all"
+        gives the review's 1747.
 
     Examples
     --------
@@ -204,7 +203,7 @@ def margin_root(
     with np.errstate(divide="ignore", invalid="ignore"):
         if pull_up == "best":
             k = ((1.0 + margin) / (1.0 - margin)) ** 2
-            s = np.where(H > k * L, H * L * (k - 1.0) / (H - k * L), np.nan)
+            s = np.where(k * L < H, H * L * (k - 1.0) / (H - k * L), np.nan)
         else:
             p = np.asarray({"low": L, "high": H, "geometric": np.sqrt(L * H)}[_named(pull_up)], dtype=float)
             if not isinstance(pull_up, str):
@@ -265,7 +264,7 @@ def maximum_size(
         return 0
     if count == "unselected":
         return math.floor(root - 1.0)
-    return {"floor": math.floor, "nearest": round, "ceil": math.ceil}[count](root)
+    return math.ceil(root) if count == "ceil" else round(root) if count == "nearest" else math.floor(root)
 
 
 @dataclass(frozen=True)
@@ -368,7 +367,8 @@ def network_margin(
     law : callable (conductances) -> Cells
         For instance ``lambda G: Sinh(G, 0.2)``.
     cell : tuple of int, optional
-        Row and column of the selected cell; default row 0 and the last column, farthest from driver and sense amplifier.
+        Row and column of the selected cell; default row 0 and the last column, farthest from driver and sense
+        amplifier.
     word_segment_ohm, bit_segment_ohm, driver_ohm : float, ohm, >= 0
         See :class:`Crossbar`.
     others_ohm : array, shape (words, bits), ohm, optional
@@ -457,7 +457,11 @@ def network_maximum_size(
     """
     if not 0.0 < margin < 1.0:
         raise InputError("margin is a share of V_read", got=margin, allowed="between 0 and 1")
-    lines = {"word_segment_ohm": word_segment_ohm, "bit_segment_ohm": bit_segment_ohm, "driver_ohm": driver_ohm}
+    lines: dict[str, Any] = {
+        "word_segment_ohm": word_segment_ohm,
+        "bit_segment_ohm": bit_segment_ohm,
+        "driver_ohm": driver_ohm,
+    }
     ideal = not any(lines.values())
     limit = largest if largest is not None else 10**7 if ideal else 512
 

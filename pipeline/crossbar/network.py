@@ -23,7 +23,7 @@ from ...physics.errors import ConvergenceError, InputError, ValidityError
 from . import _lines
 from .cells import Cells, Ohmic
 
-__all__ = ["SCHEMES", "Crossbar", "Reading", "bias"]
+__all__ = ["SCHEMES", "Crossbar", "Reading", "State", "bias"]
 
 Array = NDArray[np.float64]
 
@@ -82,8 +82,8 @@ def _cell(cell: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
     return row, column
 
 
-class _State(NamedTuple):
-    """A solved network."""
+class State(NamedTuple):
+    """A solved network as bare arrays, for loops over many."""
 
     word_V: Array  # node voltages
     bit_V: Array
@@ -149,10 +149,11 @@ class Crossbar:
     -----
     Static: no capacitance, no inductance, cells do not change state while they are read. Lines are driven at one end.
 
-    Newton's method on all nodes, started from open lines at the mean of the sources. A step eliminates every word line exactly and solves for the bit
-    lines by conjugate gradients, preconditioned with every bit line alone. Cells never give current back, so an
-    imbalance of the currents at the nodes changes all terminal currents together by no more than the sum of its
-    absolute values: this bound, ``error_A``, decides when the solution is good enough, and is reported.
+    Newton's method on all nodes, started from open lines at the mean of the sources. A step eliminates every word line
+    exactly and solves for the bit lines by conjugate gradients, preconditioned with every bit line alone. As no current
+    falls with its voltage, an imbalance of the currents at the nodes changes all terminal currents together by no more
+    than the sum of its absolute values: this bound, ``error_A``, decides when the solution is good enough, and is
+    reported.
 
     References
     ----------
@@ -181,14 +182,14 @@ class Crossbar:
             if not 0.0 <= value < math.inf:
                 raise InputError(f"{name} must not be negative", got=f"{value} ohm", allowed=">= 0, finite")
         for name, lines in (("driver_ohm", self.shape[0]), ("sense_ohm", self.shape[1])):
-            value = np.asarray(getattr(self, name), dtype=float)
-            if value.shape not in ((), (lines,)) or not np.isfinite(value).all() or (value < 0).any():
+            ohm = np.asarray(getattr(self, name), dtype=float)
+            if ohm.shape not in ((), (lines,)) or not np.isfinite(ohm).all() or (ohm < 0).any():
                 raise InputError(
                     f"{name} must be a resistance, or one for each line",
-                    got=f"shape {value.shape}, smallest {value.min(initial=math.inf):g} ohm",
+                    got=f"shape {ohm.shape}, smallest {ohm.min(initial=math.inf):g} ohm",
                     allowed=f"a number or shape ({lines},), >= 0, finite",
                 )
-            object.__setattr__(self, name, np.broadcast_to(value, (lines,)))
+            object.__setattr__(self, name, np.broadcast_to(ohm, (lines,)))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -224,6 +225,10 @@ class Crossbar:
         """
         word, bit = self._terminals(word_V, bit_V)
         return self._dataset(self._solve(word, bit, tolerance), word, bit)
+
+    def state(self, word_V: ArrayLike, bit_V: ArrayLike = 0.0, *, tolerance: float = 1e-10) -> State:
+        """:meth:`solve` without its Dataset, which takes longer than the solution of a small array."""
+        return self._solve(*self._terminals(word_V, bit_V), tolerance)
 
     def read(
         self, cell: tuple[int, int], voltage_V: float, scheme: str = "floating", *, tolerance: float = 1e-10
@@ -333,7 +338,7 @@ class Crossbar:
             ]
         return segments[0], segments[1], ends[0], ends[1]
 
-    def _solve(self, word: Array, bit: Array, tolerance: float) -> _State:
+    def _solve(self, word: Array, bit: Array, tolerance: float) -> State:
         if not 0.0 < tolerance < 1.0:
             raise InputError("tolerance is out of range", got=tolerance, allowed="between 0 and 1")
         gw, gb, gtw, gtb = self._conductances(word, bit)
@@ -372,16 +377,14 @@ class Crossbar:
             if size <= tolerance * scale:
                 self.cells.check(across(w, b))
                 nodes = (source_w + ew)[:, None] + w, source_b + eb + b
-                return _State(*nodes, current, word_A, bit_A, size, step, iterations)
+                return State(*nodes, current, word_A, bit_A, size, step, iterations)
             if not (linear and factored):
                 D = slope if linear else np.maximum(slope, _FLOOR * slope.max())
                 self._factor(D, gw, gb, gtw, gtb, (uw, pw, ub, pb))
                 factored = True
             # no more digits than the next evaluation of the law can use
             goal = max(1e-9 * size if linear else 1e-3 * size, 0.2 * tolerance * scale)
-            _, done = _lines.newton_step(
-                D, Fw, Fb, gtb, rigid_w, rigid_b, uw, pw, ub, pb, goal, _ITERATIONS, dw, db
-            )
+            _, done = _lines.newton_step(D, Fw, Fb, gtb, rigid_w, rigid_b, uw, pw, ub, pb, goal, _ITERATIONS, dw, db)
             iterations += abs(done)
             start, before = float((Fw * dw).sum() + (Fb * db).sum()), size
             t, low, high = 1.0, 0.0, 1.0
@@ -428,7 +431,7 @@ class Crossbar:
         bit_A = np.where(held_b, current.sum(axis=0), np.where(held_b, 0.0, gtb) * drop_b)
         return word_A, bit_A
 
-    def _dataset(self, state: _State, word: Array, bit: Array) -> xr.Dataset:
+    def _dataset(self, state: State, word: Array, bit: Array) -> xr.Dataset:
         both = ("word", "bit")
         across = state.word_V - state.bit_V
         sources = float(np.nansum(word * state.word_A) - np.nansum(bit * state.bit_A))
@@ -456,7 +459,7 @@ class Crossbar:
         }
         return fields
 
-    def _line_power(self, state: _State, word: Array, bit: Array) -> float:
+    def _line_power(self, state: State, word: Array, bit: Array) -> float:
         """Heat of lines, drivers and sense amplifiers, W."""
         total = 0.0
         if self.word_segment_ohm > 0:

@@ -65,7 +65,7 @@ class Wiring:
         )
 
     def transfer_S(self, pairs_S: ArrayLike) -> Array:
-        """What the pairs multiply by on these lines, shape (2, classes, inputs), S; the pairs themselves without any."""
+        """What the pairs multiply by on these lines, shape (2, classes, inputs), S; themselves on ideal lines."""
         array = self.array(pairs_S)
         words, bits = array.shape
         return array.transfer_S().reshape(words, bits // 2, 2).transpose(2, 1, 0)

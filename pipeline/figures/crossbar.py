@@ -56,25 +56,21 @@ def overview(
     figure, axes = panels(11.0, 3.7, 1, 3)
     volts, amperes, curve = axes[0]
     extent = (-0.5, fields.sizes["bit"] - 0.5, fields.sizes["word"] - 0.5, -0.5)
-    cell = fields["cell_voltage"].values
-    reach = float(np.abs(cell).max())
-    if cell.min() < -1e-3 * reach:
-        # both signs: the colour-blind-safe pair of blue and brown around white
-        image = volts.imshow(cell, cmap="BrBG", vmin=-reach, vmax=reach, extent=extent, interpolation="nearest", aspect="auto")
-    else:
-        image = volts.imshow(cell, cmap="cividis", vmin=0.0, vmax=reach, extent=extent, interpolation="nearest", aspect="auto")
+    cell, current = fields["cell_voltage"].values, fields["cell_current"].values
+    reach, top = float(np.abs(cell).max()), float(np.abs(current).max())
+    shown: dict[str, Any] = {"extent": extent, "interpolation": "nearest", "aspect": "auto"}
+    # both signs: brown and green around white, over decades for the current
+    signed: dict[str, Any] = {"cmap": "BrBG", "vmin": -reach, "vmax": reach}
+    one_sign: dict[str, Any] = {"cmap": "cividis", "vmin": 0.0}
+    both = cell.min() < -1e-3 * reach
+    image = volts.imshow(cell, **(signed if both else {**one_sign, "vmax": reach}), **shown)
     figure.colorbar(image, ax=volts, label="voltage across the cell (V)")
     volts.set_title("Voltage")
-    current = fields["cell_current"].values
-    size = np.abs(current)
-    top = float(size.max())
-    norm = SymLogNorm(linthresh=1e-3 * top, linscale=1.0, vmin=-top, vmax=top) if current.min() < -1e-3 * top else None
-    if norm is None:
-        image = amperes.imshow(
-            current, cmap="cividis", vmin=0.0, vmax=top, extent=extent, interpolation="nearest", aspect="auto"
-        )
-    else:
-        image = amperes.imshow(current, cmap="BrBG", norm=norm, extent=extent, interpolation="nearest", aspect="auto")
+    both = current.min() < -1e-3 * top
+    decades = SymLogNorm(linthresh=1e-3 * top, linscale=1.0, vmin=-top, vmax=top) if both else None
+    image = amperes.imshow(
+        current, **({"cmap": "BrBG", "norm": decades} if both else {**one_sign, "vmax": top}), **shown
+    )
     figure.colorbar(image, ax=amperes, label="current of the cell (A)")
     amperes.set_title("Current")
     for panel in (volts, amperes):
@@ -107,7 +103,7 @@ def _margins(
         ideal = [100 * lumped_margin(low_ohm, high_ohm, int(N), scheme=scheme, **options) for N in fine]
         panel.plot(fine, ideal, color=colour, label=_LABELS[scheme])
         if line_ohm > 0:
-            lines = {"word_segment_ohm": line_ohm, "bit_segment_ohm": line_ohm}
+            lines: dict[str, Any] = {"word_segment_ohm": line_ohm, "bit_segment_ohm": line_ohm}
             real = [100 * network_margin(low_ohm, high_ohm, int(N), scheme=scheme, **lines, **options) for N in coarse]
             panel.plot(coarse, real, "o", color=colour, markersize=3.5, markeredgewidth=0.0)
     if line_ohm > 0:

@@ -1,4 +1,4 @@
-"""The crossbar: exact small arrays, badcrossbar, Kirchhoff's laws, power, passivity, reciprocity, the review's sizes."""
+"""The crossbar: exact arrays, badcrossbar, Kirchhoff's laws, power, passivity, reciprocity, the review's sizes."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_an_array_is_passive(drawn):
 @given(arrays())
 def test_an_ohmic_array_is_reciprocal_and_linear(drawn):
     """A volt at terminal a drives as much current out of b as a volt at b drives out of a; solutions add up."""
-    array, word, bit, law, rng = drawn
+    array, _, _, law, rng = drawn
     if law != "ohmic":
         array = Crossbar(array.cells.conductance_S, array.word_segment_ohm, array.bit_segment_ohm, array.driver_ohm)
     M, N = array.shape
@@ -266,8 +266,9 @@ def test_512_by_512_takes_seconds():
 def test_equations_1_and_2_are_the_floating_network(N, on_off):
     for pull in (100.0, 1e3, 3e4):
         formula = float(read_margin(1e3, 1e3 * on_off, N, pull_up_ohm=pull))
-        assert network_margin(1e3, 1e3 * on_off, N, pull_up_ohm=pull, tolerance=1e-12) == pytest.approx(formula, rel=1e-8)
-        assert lumped_margin(1e3, 1e3 * on_off, N, pull_up_ohm=pull, tolerance=1e-12) == pytest.approx(formula, rel=1e-8)
+        for network in (network_margin, lumped_margin):
+            found = network(1e3, 1e3 * on_off, N, pull_up_ohm=pull, tolerance=1e-12)
+            assert found == pytest.approx(formula, rel=1e-8)
 
 
 @pytest.mark.parametrize("pull_up", ["low", "high", "geometric", "best", 250.0])
@@ -315,7 +316,7 @@ def test_the_review_s_array_of_5():
 
 
 def test_the_review_s_array_of_1747():
-    """Y-ARR-1747: 514 on all three terms, R_pull-up = R_LRS; 1748 at an on/off of 1000, 1747 if N counts unselected lines."""
+    """Y-ARR-1747: 514 on all terms, R_pull-up = R_LRS; 1748 at an on/off of 1000, 1747 if N counts unselected lines."""
     every = rectification_factors(514.0, "all")
     assert maximum_size(1e3, 1e6, factors=every) == 1748
     assert maximum_size(1e3, 1e6, factors=every, count="unselected") == 1747
@@ -334,7 +335,10 @@ def test_conventions_that_give_the_printed_sizes():
         ("best", "floor"),
         ("best", "nearest"),
     }
-    many = {(c.pull_up, c.terms, c.count): c for c in conventions(1747, 514.0, on_off=(300.0, 3e3), pull_ups=("low", "best"))}
+    many = {
+        (c.pull_up, c.terms, c.count): c
+        for c in conventions(1747, 514.0, on_off=(300.0, 3e3), pull_ups=("low", "best"))
+    }
     assert {key[:2] for key in many} == {("low", "all"), ("low", "outer")}
     assert many["low", "all", "floor"].on_off_low == pytest.approx(596, rel=0.01)
     assert many["low", "all", "floor"].on_off_high == pytest.approx(813, rel=0.01)
@@ -348,12 +352,12 @@ def test_selectivity_that_a_1s1r_array_of_1_2_million_needs():
 
 def test_margin_falls_with_size_and_with_line_resistance():
     """Y-ARR-RM and Y-ARR-IR, trends."""
-    margins = [network_margin(1e4, 1e6, N, pull_up_ohm=1e4, word_segment_ohm=2.5, bit_segment_ohm=2.5) for N in (2, 4, 8, 16)]
+    margins = [
+        network_margin(1e4, 1e6, N, pull_up_ohm=1e4, word_segment_ohm=2.5, bit_segment_ohm=2.5) for N in (2, 4, 8, 16)
+    ]
     assert margins == sorted(margins, reverse=True)
     far, near = (
-        network_margin(
-            1e4, 1e6, 16, pull_up_ohm=1e4, scheme="grounded", word_segment_ohm=r, bit_segment_ohm=r
-        )
+        network_margin(1e4, 1e6, 16, pull_up_ohm=1e4, scheme="grounded", word_segment_ohm=r, bit_segment_ohm=r)
         for r in (50.0, 1.0)
     )
     assert far < near
