@@ -30,8 +30,10 @@ Array = NDArray[np.float64]
 SCHEMES = ("floating", "half", "third", "grounded")
 """What unselected lines are held at: nothing; V/2; V/3 (bits) and 2V/3 ... see :func:`bias`."""
 
-_NEWTON = 200
+_NEWTON = 400
 _ITERATIONS = 20_000
+_STRETCH = 256.0  # longest step, in steps of Newton
+_LAST_DIGITS = 1e-14
 _FLOOR = 1e-13  # of the steepest cell: slopes below count as this in a Newton step, not in the solution
 
 
@@ -204,7 +206,8 @@ class Crossbar:
         word_V, bit_V : float or array, shape (words,) and (bits,), V
             Of the sources at the lines; nan for a line that floats.
         tolerance : float, 1, > 0
-            Largest ``error_A`` as share of the sum of all terminal currents.
+            Largest ``error_A`` as share of the sum of all terminal currents; where these are so small that rounding of
+            the cell currents exceeds it, rounding decides.
 
         Returns
         -------
@@ -370,11 +373,14 @@ class Crossbar:
 
         linear = isinstance(self.cells, Ohmic)
         current, slope, size = balance(w, b)
-        iterations, factored = 0, False
+        iterations, factored, stuck = 0, False, False
+        reach = float(np.nanmax(np.abs(np.concatenate([word, bit]))))
         for step in range(_NEWTON):
             word_A, bit_A = self._ends(ew + w[:, 0], eb + b[-1], current, gtw, gtb)
             scale = np.abs(word_A).sum() + np.abs(bit_A).sum()
-            if size <= tolerance * scale:
+            # the last digit of every cell current, below which a balance means nothing
+            rounding = _LAST_DIGITS * reach * float(slope.sum())
+            if size <= tolerance * scale or (stuck and size <= rounding):
                 self.cells.check(across(w, b))
                 nodes = (source_w + ew)[:, None] + w, source_b + eb + b
                 return State(*nodes, current, word_A, bit_A, size, step, iterations)
@@ -397,10 +403,19 @@ class Crossbar:
                 high = t
                 guess = low + (high - low) * abs(start) / (abs(start) + along)
                 t = min(max(guess, low + 0.1 * (high - low)), low + 0.5 * (high - low))
+            while t >= 1.0 and along < -0.3 * abs(start) and t < _STRETCH and not linear:
+                # exponential laws: Newton's step from above takes off one factor of e, so go on while it is downhill
+                longer = balance(w + 2.0 * t * dw, b + 2.0 * t * db)
+                ahead = float((Fw * dw).sum() + (Fb * db).sum())
+                if not ahead <= 0.0:
+                    current, slope, size = balance(w + t * dw, b + t * db)
+                    break
+                t, along, (current, slope, size) = 2.0 * t, ahead, longer
             w, b = w + t * dw, b + t * db
             ew, w = ew + w[:, 0], w - w[:, :1]
             eb, b = eb + b[-1], b - b[-1]
-            if linear and step > 8 and size > 0.5 * before:
+            stuck = size > 0.5 * before
+            if linear and step > 8 and stuck and size > rounding:
                 break
         raise ConvergenceError(
             "The currents of the crossbar do not balance",

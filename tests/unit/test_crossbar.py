@@ -158,8 +158,18 @@ def test_a_law_that_falls_or_ends_raises():
 
 
 def test_no_solution_raises_with_its_residual():
+    jump = Law(lambda V: np.where(V > 0.05, 1e-3, 0.0), 3, 4, lambda V: np.full((3, 4), 1e-6))
     with pytest.raises(ConvergenceError, match="A summed over all nodes"):
-        Crossbar(np.full((40, 40), 1e-3), 2.0, 2.0).solve(np.linspace(0, 1, 40), tolerance=1e-19)
+        Crossbar(jump, 100.0, 100.0).solve(0.1)
+
+
+def test_without_a_second_terminal_no_current_flows():
+    """One driven line: all currents are zero to rounding, all voltages those of the line."""
+    word = np.array([0.7, np.nan, np.nan])
+    for cells in (Ohmic(ONES), Diode(ONES, 1e-9), Sinh(ONES, 0.05)):
+        found = Crossbar(cells, 2.0, 2.0, 5.0).solve(word, np.nan)
+        np.testing.assert_allclose(found["bit_voltage"], 0.7, rtol=1e-6)
+        assert float(np.abs(found["word_current"]).max()) < 1e-15
 
 
 # -- laws ----------------------------------------------------------------------------------------------------------
