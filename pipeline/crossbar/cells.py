@@ -147,7 +147,7 @@ class Rectifying(Cells):
 
     References
     ----------
-    .. [1] N. Yantara et al., Chem. Soc. Rev. (2026), Sec. 5.1.1 (Y-ARR-1747).
+    .. [1] N. Yantara et al., Chem. Soc. Rev. 55, 2145 (2026), Sec. 5.1.1 (Y-ARR-1747).
     """
 
     conductance_S: Array

@@ -160,7 +160,7 @@ class Crossbar:
     References
     ----------
     .. [1] D. Joksas and A. Mehonic, badcrossbar, SoftwareX 12, 100617 (2020): the same network, linear.
-    .. [2] N. Yantara et al., Chem. Soc. Rev. (2026), Sec. 5.1.1.
+    .. [2] N. Yantara et al., Chem. Soc. Rev. 55, 2145 (2026), Sec. 5.1.1.
 
     Examples
     --------

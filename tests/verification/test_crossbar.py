@@ -326,6 +326,19 @@ def test_the_review_s_array_of_1747():
     assert network_maximum_size(1e3, 1e6, pull_up_ohm=1e3, law=lambda G: Rectifying(G, 514.0)) == 32
 
 
+def test_at_half_bias_the_pull_up_resistor_decides():
+    """The paper's V/2: 4 with R_pull-up = R_LRS, 514 or so at twice that, 1747 at 9.94 times; docs/crossbar.md."""
+    sizes = {}
+    for times in (1.0, 2.0, 9.94, 100.0):
+        options = {"scheme": "half", "law": lambda G: Rectifying(G, 514.0)}
+        sizes[times] = network_maximum_size(1e3, 1e6, pull_up_ohm=1e3 * times, **options)
+    assert sizes == {1.0: 4, 2.0: 521, 9.94: 1747, 100.0: 2026}
+    # by hand, the other state clamped to V/2: 0.4 V = 0.1 V (N - 1) / 514 + 0.6 V R_LRS / R_pull-up
+    for times, N in sizes.items():
+        if times > 2.0:
+            assert 1.0 + 5140.0 * (0.4 - 0.6 / times) == pytest.approx(N, abs=2.0)
+
+
 def test_conventions_that_give_the_printed_sizes():
     """The ranges of on/off that do; no convention without rounding gives both from on/off ratios above 1000."""
     five = {(c.pull_up, c.count): c for c in conventions(5, on_off=(10.0, 1e4))}
