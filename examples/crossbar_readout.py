@@ -5,9 +5,9 @@ cells. Trained on ideal lines and put on resistive ones, or trained on the resis
 
     python examples/crossbar_readout.py [--per-class 400] [--seed 0]
 
-The reservoir cell is made by hand (10 ms relaxation, 1 nS to 1 uS), the readout cell has the published bounds and writes
-with 3 % error; read noise of one standard deviation of a node makes the task hard enough to show a difference. All
-four are assumptions of this example, not of the paper.
+The reservoir cell is made by hand (10 ms relaxation, 1 nS to 1 uS), the readout cell has the published bounds and
+writes with 3 % error; read noise of one standard deviation of a node makes the task hard enough to show a difference.
+All four are assumptions of this example, not of the paper.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...compact import laws
+from ...compact import Volatile, laws
 from ...physics.constants import BOLTZMANN_EV_K
 from ...physics.errors import ConvergenceError, InputError, ValidityError
 
@@ -396,7 +396,7 @@ def of_model(model: Any, state: ArrayLike) -> Cells:
     ----------
     model : compact model
         One with ``device_current(state, V)`` (vectorised, A), or :class:`~halidrift.compact.Volatile`.
-    state : array, shape (words, bits)
+    state : array, shape (words, bits) or (words, bits, states)
         State of each cell in the model's own measure.
 
     Notes
@@ -412,32 +412,42 @@ def of_model(model: Any, state: ArrayLike) -> Cells:
     array([1.04219061e-10, 1.00000000e-07])
     """
     x = np.array(state, dtype=float)
-    if x.ndim != 2 or not x.size or not np.isfinite(x).all():
-        raise InputError("state must be a finite matrix (words, bits)", got=f"shape {x.shape}")
+    if x.ndim not in (2, 3) or not x.size or not np.isfinite(x).all():
+        raise InputError(
+            "state must be finite numbers for each cell",
+            got=f"shape {x.shape}",
+            allowed="(words, bits), or (words, bits, states) for a model of several",
+        )
+    words, bits = x.shape[:2]
+    if isinstance(model, Volatile):
+        return _volatile(model, x)
     current = getattr(model, "device_current", None)
-    if current is not None:
-        return Law(lambda V: current(x, V), x.shape[0], x.shape[1])
-    try:
-        ln_off, ln_on = (math.log(model.value(f"conductance_{name}_S")) for name in ("off", "on"))
-        width = model.value("off_nonlinearity_V")
-    except (AttributeError, InputError) as error:
+    if current is None:
         raise InputError(
             "This model does not say what current flows in a given state",
             got=type(model).__name__,
             allowed="a model with device_current(state, V), or compact.Volatile",
             action="For ohmic cells give their conductances to Ohmic",
-        ) from error
-    if (x < 0).any() or (x > 1).any():
-        raise InputError("state is out of range", got=f"{x.min():g} to {x.max():g}", allowed="0 to 1")
-    excess = np.vectorize(laws.log_sinhc, otypes=[float])
-    linear = math.isinf(width)
+        )
+    return Law(lambda V: current(x, V), words, bits)
+
+
+def _volatile(model: Volatile, x: Array) -> Law:
+    """Cells of a `Volatile` in states x, with the derivative that a Newton step wants."""
+    from ._laws import log_sinhc
+
+    if x.ndim != 2 or (x < 0).any() or (x > 1).any():
+        raise InputError("state is out of range", got=f"{x.min():g} to {x.max():g}", allowed="0 to 1, (words, bits)")
+    ln_off, ln_on = (math.log(model.value(f"conductance_{name}_S")) for name in ("off", "on"))
+    width = model.value("off_nonlinearity_V")
 
     def conductance(V: Array) -> Array:
-        return np.exp(laws.log_conductance(x, 0.0 if linear else excess(V / width), ln_off, ln_on))
+        excess = np.zeros(x.shape)
+        if math.isfinite(width):
+            log_sinhc(np.ascontiguousarray(V / width), excess)
+        return np.exp(laws.log_conductance(x, excess, ln_off, ln_on))
 
     def slope(V: Array) -> Array:
-        if linear:
-            return conductance(V)
         u = V / width
         small = np.abs(u) < 1e-4
         langevin = np.where(small, u * u / 3.0, u / np.tanh(np.where(small, 1.0, u)) - 1.0)

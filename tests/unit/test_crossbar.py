@@ -218,6 +218,14 @@ def test_any_model_that_tells_its_current_will_do():
     same = Crossbar(Sinh(10 * G, 0.1), 5.0, 5.0).solve(V)
     np.testing.assert_allclose(found["bit_current"], same["bit_current"], rtol=1e-8)
 
+    class Two:
+        def device_current(self, state, V):
+            return state[..., 0] * V + state[..., 1] * V**3
+
+    several = Crossbar(of_model(Two(), np.stack([G, 10 * G], axis=-1)), 5.0, 5.0).solve(V)
+    same = Crossbar(Law(lambda V: G * V + 10 * G * V**3, 2, 2), 5.0, 5.0).solve(V)
+    np.testing.assert_allclose(several["bit_current"], same["bit_current"], rtol=1e-8)
+
 
 def test_each_scheme_holds_its_lines():
     for scheme, (half, other) in {
