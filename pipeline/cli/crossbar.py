@@ -195,6 +195,9 @@ def _results(
     reading = array.read((0, size - 1), voltage_V, scheme)
     table = disturb(array, (0, size - 1), voltage_V, scheme)
     named = pull_up if pull_up in margins.PULL_UPS else ohm
+    sized: dict[str, Any] = {**common, "margin": margin, "pull_up_ohm": ohm}
+    if isinstance(named, str):  # for each size its own
+        sized["pull_up_ohm"] = lambda N: float(margins.pull_up_ohm(low_ohm, high_ohm, N, named, factors=factors))
     return {
         "size": size,
         "line_ohm": line_ohm,
@@ -212,8 +215,8 @@ def _results(
         "line_power_W": reading.fields.attrs["line_power_W"],
         "error_A": reading.fields.attrs["error_A"],
         "least_margin": margin,
-        "maximum_size": network_maximum_size(low_ohm, high_ohm, margin=margin, largest=512, **lines, **common),
-        "maximum_size_ideal_lines": network_maximum_size(low_ohm, high_ohm, margin=margin, largest=10_000, **common),
+        "maximum_size": network_maximum_size(low_ohm, high_ohm, largest=512, **lines, **sized),
+        "maximum_size_ideal_lines": network_maximum_size(low_ohm, high_ohm, largest=10_000, **sized),
         "maximum_size_equation_2": margins.maximum_size(
             low_ohm, high_ohm, pull_up=named, factors=factors, margin=margin
         ),
@@ -275,5 +278,10 @@ def _print(found: dict[str, Any], law: str) -> None:
             soft_wrap=True,
             markup=False,
         )
-    if found["scheme"] != "floating":
-        console.print("Equation (2) holds for floating lines only.", style="yellow")
+    if found["scheme"] != "floating" or law not in ("ohmic", "rectifying") or found["voltage_V"] < 0:
+        console.print(
+            "Equation (2) takes floating lines and ohmic cells, but for a rectification of its middle term at positive "
+            "voltage.",
+            style="yellow",
+            soft_wrap=True,
+        )

@@ -430,7 +430,7 @@ def network_maximum_size(
     low_ohm: float,
     high_ohm: float,
     *,
-    pull_up_ohm: float,
+    pull_up_ohm: float | Callable[[int], float],
     margin: float = 0.1,
     largest: int | None = None,
     word_segment_ohm: float = 0.0,
@@ -442,7 +442,9 @@ def network_maximum_size(
 
     Parameters
     ----------
-    low_ohm, high_ohm, pull_up_ohm : float, ohm, > 0
+    low_ohm, high_ohm : float, ohm, > 0
+    pull_up_ohm : float or callable (N) -> float, ohm, > 0
+        A number, or one for each size.
     margin : float, 1
     largest : int, optional
         Where the search ends; 10 million without line resistance (see :func:`lumped_margin`), 512 with.
@@ -466,9 +468,10 @@ def network_maximum_size(
     limit = largest if largest is not None else 10**7 if ideal else 512
 
     def reads(N: int) -> bool:
+        pull = pull_up_ohm(N) if callable(pull_up_ohm) else pull_up_ohm
         if ideal:
-            return lumped_margin(low_ohm, high_ohm, N, pull_up_ohm=pull_up_ohm, **options) > margin
-        return network_margin(low_ohm, high_ohm, N, pull_up_ohm=pull_up_ohm, **lines, **options) > margin
+            return lumped_margin(low_ohm, high_ohm, N, pull_up_ohm=pull, **options) > margin
+        return network_margin(low_ohm, high_ohm, N, pull_up_ohm=pull, **lines, **options) > margin
 
     low, high = 1, 2
     while reads(high):  # from below: the network of a far too large array loses digits

@@ -358,16 +358,19 @@ class Crossbar:
             return np.asarray((source_w + ew)[:, None] - (source_b + eb) + (w - b))
 
         def balance(w: Array, b: Array) -> tuple[Array, Array, float]:
-            current, slope = self.cells.evaluate(across(w, b))
+            V = across(w, b)
+            current, slope = self.cells.evaluate(V)
             if not (np.isfinite(current).all() and np.isfinite(slope).all()):
                 raise ValidityError("The law of the cells gives no finite current", got=type(self.cells).__name__)
-            if slope.min() < 0.0:
+            # a derivative by differences may be negative by rounding
+            if slope.min() < 0.0 and (slope * np.maximum(np.abs(V), 1e-2) < -1e-6 * np.abs(current)).any():
                 raise ValidityError(
                     "The current of a cell falls with its voltage, so the array may have several solutions",
                     got=f"dI/dV = {slope.min():g} S",
                     allowed=">= 0",
                     action="Fix the state of the cells, or use a monotone branch",
                 )
+            slope = np.maximum(slope, 0.0) if slope.min() < 0.0 else slope
             size = _lines.imbalance(w, b, ew, eb, current, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb)
             return current, slope, float(size)
 

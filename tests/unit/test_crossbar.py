@@ -151,10 +151,21 @@ def test_a_floating_line_of_open_cells_has_no_voltage():
 def test_a_law_that_falls_or_ends_raises():
     with pytest.raises(ValidityError, match="falls"):
         Crossbar(Law(lambda V: 1e-4 * np.sin(6 * V), 3, 4), 1.0, 1.0).solve(0.5)
+    G = ONES.copy()
+    G[2, 3] = -1e-7  # one cell in twelve, with a thousandth of the current
+    with pytest.raises(ValidityError, match="falls"):
+        Crossbar(Law(lambda V: G * V, 3, 4), 1.0, 1.0).solve(0.5)
     with pytest.raises(ValidityError, match="no finite"):
         Crossbar(Law(lambda V: V * np.nan, 3, 4)).solve(0.5)
     with pytest.raises(ValidityError, match="outside"):
         Crossbar(Measured([-0.1, 0.0, 0.1], [-1.0, 0.0, 1.0], ONES)).solve(0.5)
+
+
+def test_a_flat_law_with_rounding_is_no_falling_one():
+    """Saturation in reverse: differences of equal currents have either sign."""
+    cells = Law(lambda V: 1e-6 * np.expm1(np.clip(V / 0.026, -50, 50)) * (1 + 1e-16), 3, 4)
+    found = Crossbar(cells, 10.0, 10.0).solve([-1.0, -2.0, -3.0])
+    np.testing.assert_allclose(found["bit_current"], -3e-6, rtol=1e-9)
 
 
 def test_no_solution_raises_with_its_residual():
