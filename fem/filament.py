@@ -262,6 +262,13 @@ class Column:
             warming = new
             if change < 1e-3 * ambient:
                 break
+        else:
+            raise ConvergenceError(
+                "The temperature of the filament and its conductance do not settle",
+                got=f"{change:.3g} K between the last two of 30 turns at {film_V:g} V",
+                allowed=f"{1e-3 * ambient:g} K",
+                action="Lower the voltage or the compliance, or the temperature coefficient of the metal",
+            )
         return psi, warming, conductance, self.connection(metal, links, low), heat
 
     # -- chemistry ---------------------------------------------------------------------------------------------
