@@ -12,6 +12,7 @@ from ...physics.errors import HalidriftError
 from ._console import out, told
 from .characterise import characterise
 from .conduction import conduction
+from .crossbar import crossbar
 from .db import db_app
 from .devices import device_app, devices
 from .fit import fit
@@ -63,6 +64,7 @@ app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
+app.command("crossbar")(crossbar)
 app.command("characterise")(characterise)
 app.command("fit")(fit)
 app.add_typer(reproduce_app, name="reproduce")
