@@ -37,7 +37,8 @@ reproduce-kim: setup
 	$(BIN)/halidrift reproduce kim2019 --out results/kim2019
 
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --durations 15 -m "not validation"
+	$(BIN)/python tests/compile.py
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --durations 15 -m "not validation"
 
 quick: setup
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not validation"
