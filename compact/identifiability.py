@@ -1,0 +1,184 @@
+"""Which parameters the data determine: errors that count correlated residuals, and names for those they do not.
+
+Everything is in the coordinates of the fit (:mod:`halidrift.compact.coordinates`), where an error of 1 is a factor of
+e, or the whole range that a parameter may take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Diagnosis", "covariance", "diagnose"]
+
+Array = NDArray[np.float64]
+
+UNKNOWN = 1.0  # error, in coordinates, from which on a number says nothing: the order of magnitude is open
+CORRELATED = 0.95
+_SHARE = 0.1  # part of a null direction that makes a parameter a member of it
+_MARGIN = 1e-2  # distance from a bound, in coordinates or standard errors, that counts as reached
+_SINGULAR = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What is known about each parameter of a fit.
+
+    Attributes
+    ----------
+    names : tuple of str
+    errors : array, shape (n,)
+        Standard errors in coordinates; ``inf`` where the data say nothing.
+    correlations : array, shape (n, n)
+    doubts : mapping of str to str
+        Sentence for each parameter in doubt.
+    unidentified : tuple of str
+        Those whose value means nothing.
+    """
+
+    names: tuple[str, ...]
+    errors: Array
+    correlations: Array
+    doubts: dict[str, str]
+    unidentified: tuple[str, ...]
+
+
+def covariance(jacobian: Array, left: Sequence[Array]) -> tuple[Array, float]:
+    r"""Covariance of least-squares estimates whose residuals may be correlated along each trace.
+
+    Parameters
+    ----------
+    jacobian : array, shape (points, n)
+        Derivative of the residuals, traces one after the other.
+    left : sequence of array, shape (time,)
+        Residuals at the optimum, by trace.
+
+    Returns
+    -------
+    covariance : array, shape (n, n)
+    correlation_time : float, 1, >= 1
+        See :func:`halidrift.compact.residuals.correlation_time`.
+
+    Notes
+    -----
+    The larger, parameter by parameter, of two estimates. White noise:
+    :math:`\hat\sigma^2 (J^\top J)^{-1}`. Correlated residuals: the sandwich
+    :math:`(J^\top J)^{-1} S (J^\top J)^{-1}` [1]_ with S the sum over lags of :math:`J_i r_i r_{i+k} J_{i+k}`, weighted
+    with Bartlett's window over twice the correlation time of the residuals. The sandwich also holds where the noise
+    differs between traces; for few points it is biased low, hence the larger of the two. Directions that the data do
+    not see at all get a variance of 1e24 times the smallest: infinite in effect.
+
+    References
+    ----------
+    .. [1] W. K. Newey and K. D. West, Econometrica 55, 703 (1987).
+    """
+    from .residuals import correlation_time
+
+    n, p = jacobian.shape
+    _, s, right = np.linalg.svd(jacobian, full_matrices=False)
+    if s.size == 0 or s[0] == 0.0:
+        return np.diag(np.full(p, np.inf)), 1.0
+    s = np.maximum(s, _SINGULAR * s[0])
+    bread = (right.T / s**2) @ right
+    residual = np.concatenate(left)
+    freedom = max(n - p, 1)
+    white = float(residual @ residual) / freedom * bread
+    time = correlation_time(left)
+    if time < 1.2:  # what white noise gives by chance
+        return white, time
+    width = int(min(2.0 * time, max(r.size for r in left) / 2.0)) + 1
+    meat, start = np.zeros((p, p)), 0
+    for r in left:
+        score = jacobian[start : start + r.size] * r[:, None]
+        start += r.size
+        meat += score.T @ score
+        for lag in range(1, min(width, r.size)):
+            cross = score[lag:].T @ score[:-lag]
+            meat += (1.0 - lag / width) * (cross + cross.T)
+    robust = n / freedom * bread @ meat @ bread
+    # widen the white covariance, which keeps its correlations, to whatever error is the larger
+    scale = np.sqrt(np.maximum(np.diag(robust), 0.0) / np.maximum(np.diag(white), 1e-300))
+    scale = np.maximum(scale, 1.0)
+    return white * np.outer(scale, scale), time
+
+
+def diagnose(
+    names: Sequence[str],
+    jacobian: Array,
+    covariance: Array,
+    sigma: float,
+    at: Array,
+    low: Array,
+    high: Array,
+) -> Diagnosis:
+    """Name what the data do not determine.
+
+    Parameters
+    ----------
+    names : sequence of str
+    jacobian : array, shape (points, n)
+        Per unit of the coordinates.
+    covariance : array, shape (n, n)
+    sigma : float
+        Standard deviation of an independent residual.
+    at, low, high : array, shape (n,)
+        Estimate and bounds, in coordinates.
+
+    Notes
+    -----
+    In this order: a parameter on its bound; one that alone, all others known, would still be uncertain by a factor of e
+    (the traces do not depend on it); one whose error is that large because others can make up for it. The last are
+    reported with the null direction of the Jacobian that they share, as the product of powers that is free.
+    Correlations above 0.95 are reported for identified parameters too.
+    """
+    n = len(names)
+    width = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlations = np.clip(covariance / np.outer(width, width), -1.0, 1.0)
+    correlations = np.where(np.isfinite(correlations), correlations, 0.0)
+    np.fill_diagonal(correlations, 1.0)
+    columns = np.linalg.norm(jacobian, axis=0)
+    alone = np.where(columns > 0, sigma / np.maximum(columns, 1e-300), np.inf)
+    _, s, right = np.linalg.svd(jacobian, full_matrices=False)
+    doubts: dict[str, list[str]] = {name: [] for name in names}
+    lost: dict[str, None] = {}
+    errors = width.copy()
+    for i, name in enumerate(names):
+        room = min(at[i] - low[i], high[i] - at[i])
+        if math.isfinite(room) and room < _MARGIN:
+            side = "lower" if at[i] - low[i] < high[i] - at[i] else "upper"
+            doubts[name].append(f"not identified: on its {side} bound")
+            lost[name] = None
+            errors[i] = np.inf
+        elif alone[i] > UNKNOWN:
+            doubts[name].append("not identified: the traces do not depend on it")
+            lost[name] = None
+            errors[i] = np.inf
+        elif not math.isfinite(width[i]) or width[i] > UNKNOWN:
+            doubts[name].append("not identified: " + _direction(i, names, s, right, sigma))
+            lost[name] = None
+    for i, name in enumerate(names):
+        for j, other in enumerate(names):
+            if i != j and name not in lost and other not in lost and abs(correlations[i, j]) > CORRELATED:
+                doubts[name].append(f"correlation {correlations[i, j]:.2f} with {other}")
+    assert len(doubts) == n
+    return Diagnosis(tuple(names), errors, correlations, {k: "; ".join(v) for k, v in doubts.items() if v}, tuple(lost))
+
+
+def _direction(i: int, names: Sequence[str], s: Array, right: Array, sigma: float) -> str:
+    """The free combination that parameter i takes part in most."""
+    loose = np.abs(right[:, i]) * sigma / np.maximum(s, 1e-300)
+    vector = right[int(np.argmax(loose))]
+    vector = vector / vector[int(np.argmax(np.abs(vector)))]
+    members = [(abs(c), name, c) for name, c in zip(names, vector, strict=True) if c * c > _SHARE * (vector @ vector)]
+    if names[i] not in {name for _, name, _ in members}:
+        members.append((abs(vector[i]), names[i], vector[i]))
+    if len(members) < 2:
+        return "its error exceeds the value"
+    members.sort(reverse=True)
+    text = ", ".join(f"{name} by {c:+.2g}" for _, name, c in members[:4])
+    return f"only together with {', '.join(name for _, name, _ in members if name != names[i])} (free to move: {text})"
