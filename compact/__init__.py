@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from .nonvolatile import NonVolatile
     from .parameters import FittedParameter, ParameterTable
     from .volatile import Volatile
+    from .vteam import VTEAM
 
-__all__ = ["FittedParameter", "NonVolatile", "ParameterTable", "Volatile", "fit"]
+__all__ = ["MODELS", "VTEAM", "FittedParameter", "NonVolatile", "ParameterTable", "Volatile", "fit"]
 
 # Loaded on first use: numba and lmfit cost seconds.
 _HOMES = {
@@ -19,13 +20,17 @@ _HOMES = {
     "FittedParameter": "parameters",
     "NonVolatile": "nonvolatile",
     "ParameterTable": "parameters",
+    "VTEAM": "vteam",
     "Volatile": "volatile",
 }
+_MODELS = ("Volatile", "NonVolatile", "VTEAM")
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    if name == "MODELS":
+        return {model: __getattr__(model) for model in _MODELS}
     if name in ("characterise", "export", "laws"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

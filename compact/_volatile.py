@@ -44,6 +44,21 @@ class Law(NamedTuple):
 
 
 @njit(cache=True)
+def slope(x, held, law):
+    """dx/dt at state x and device voltage `held`."""
+    k = growth_rate(held, law.growth_Hz, law.growth_V)
+    decay = law.relaxation_Hz * relaxation_share(held, law.relaxation_V)
+    return k * growth(x, law.growth_acceleration) - decay * relaxation(x, law.relaxation_acceleration)
+
+
+@njit(cache=True)
+def slopes(x, held, law, out):
+    """`slope` on arrays."""
+    for i in range(x.size):
+        out[i] = slope(x[i], held[i], law)
+
+
+@njit(cache=True)
 def excess_slope(u):
     """Derivative of log_sinhc with respect to ln u: u coth u - 1."""
     if u < 1e-2:
