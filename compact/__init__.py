@@ -6,17 +6,40 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .fitting import fit
+    from .goodness import holdout, normalised_error, residuals
     from .nonvolatile import NonVolatile
     from .parameters import FittedParameter, ParameterTable
+    from .profiles import bootstrap, profile
     from .volatile import Volatile
     from .vteam import VTEAM
 
-__all__ = ["MODELS", "VTEAM", "FittedParameter", "NonVolatile", "ParameterTable", "Volatile", "fit"]
+__all__ = [
+    "MODELS",
+    "VTEAM",
+    "FittedParameter",
+    "NonVolatile",
+    "ParameterTable",
+    "Volatile",
+    "bootstrap",
+    "compare",
+    "fit",
+    "holdout",
+    "normalised_error",
+    "profile",
+    "residuals",
+]
 
 # Loaded on first use: numba and lmfit cost seconds.
 _HOMES = {
+    "bootstrap": "profiles",
+    "compare": "comparison",
     "fit": "fitting",
+    "holdout": "goodness",
+    "normalised_error": "goodness",
+    "profile": "profiles",
+    "residuals": "goodness",
     "FittedParameter": "parameters",
     "NonVolatile": "nonvolatile",
     "ParameterTable": "parameters",

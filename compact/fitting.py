@@ -56,8 +56,8 @@ def fit(
     Returns
     -------
     CompactModel
-        Of the class given. ``parameters`` says for each number its standard error and origin, ``goodness`` the error for
-        each trace, ``warnings`` what could not be done.
+        Of the class given. ``parameters`` says for each number its standard error and origin, ``goodness`` the error
+        for each trace, ``warnings`` what could not be done.
 
     Raises
     ------

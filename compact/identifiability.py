@@ -7,13 +7,13 @@ e, or the whole range that a parameter may take.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Diagnosis", "covariance", "diagnose"]
+__all__ = ["Diagnosis", "covariance", "diagnose", "secants"]
 
 Array = NDArray[np.float64]
 
@@ -22,6 +22,8 @@ CORRELATED = 0.95
 _SHARE = 0.1  # part of a null direction that makes a parameter a member of it
 _MARGIN = 1e-2  # distance from a bound, in coordinates or standard errors, that counts as reached
 _SINGULAR = 1e-12
+_SHORTEST, _LONGEST = 1e-3, 0.5  # steps of a secant: above what integrators leave; where the data say little
+_ABSURD = 1e3  # change of a residual that marks a refusal
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,44 @@ class Diagnosis:
     correlations: Array
     doubts: dict[str, str]
     unidentified: tuple[str, ...]
+
+
+def secants(
+    residual: Callable[[Array], Array], at: Array, jacobian: Array, sigma: float, low: Array, high: Array
+) -> Array:
+    """The Jacobian over steps of one standard error along its own principal directions.
+
+    A threshold that passes a sample, or a state that reaches its bound, bends the residuals; what counts for an error
+    is their change over that error, not the tangent.
+
+    Parameters
+    ----------
+    residual : callable of array, shape (n,), to array, shape (points,)
+    at, low, high : array, shape (n,)
+        Estimate and bounds, in coordinates.
+    jacobian : array, shape (points, n)
+        Tangents.
+    sigma : float
+        Standard deviation of an independent residual.
+
+    Returns
+    -------
+    array, shape (points, n)
+    """
+    if not at.size:
+        return jacobian
+    _, s, right = np.linalg.svd(jacobian, full_matrices=False)
+    columns = []
+    for k, direction in enumerate(right):
+        h = min(max(sigma / max(s[k], 1e-300), _SHORTEST), _LONGEST)
+        up, down = np.clip(at + h * direction, low, high), np.clip(at - h * direction, low, high)
+        length = float((up - down) @ direction)
+        change = residual(up) - residual(down) if length > 1e-9 else np.zeros(jacobian.shape[0])
+        if length <= 1e-9 or np.abs(change).max() >= _ABSURD:  # on a bound, or where the model refuses
+            columns.append(jacobian @ direction)
+        else:
+            columns.append(change / length)
+    return np.array(columns).T @ right
 
 
 def covariance(jacobian: Array, left: Sequence[Array]) -> tuple[Array, float]:

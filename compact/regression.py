@@ -20,11 +20,22 @@ from scipy.stats import qmc
 from ..physics.errors import ConvergenceError, HalidriftError, InputError
 from .coordinates import Axis, axes_of, box_of, window_of
 from .ensembles import Ensemble
-from .identifiability import Diagnosis, covariance, diagnose
+from .identifiability import Diagnosis, covariance, diagnose, secants
 from .model import CompactModel
-from .noise import read_noise
+from .noise import plateau_noise, read_noise
 from .parameters import FittedParameter, ParameterTable
-from .residuals import AsinhCurrent, Conductance, LnConductance, Residual, choose, of_trace, span_of, typical
+from .residuals import (
+    SWITCHING,
+    AsinhCurrent,
+    Conductance,
+    LnConductance,
+    Residual,
+    choose,
+    correlation_time,
+    predicted,
+    span_of,
+    typical,
+)
 
 __all__ = ["Problem", "Solution", "fit_state", "free_parameters", "problem_of", "solve"]
 
@@ -44,14 +55,17 @@ _SEED = 20220419  # fixed, so that a fit has one answer
 _SILENT = ("spread", "noise", "largest_compliance_A", "compliance_low_A", "compliance_high_A", "reference_temp")
 
 
+def is_silent(name: str) -> bool:
+    """Whether a noise-free run does not depend on this parameter."""
+    return any(s in name for s in _SILENT)
+
+
 def free_parameters(model: type[CompactModel]) -> tuple[str, ...]:
     """Parameters that a fit determines: the model's own list, or those without a default."""
     chosen: Sequence[str] | None = getattr(model, "FITTED", None)
     if chosen is not None:
         return tuple(chosen)
-    return tuple(
-        name for name, q in model.QUANTITIES.items() if q.default is None and not any(s in name for s in _SILENT)
-    )
+    return tuple(name for name, q in model.QUANTITIES.items() if q.default is None and not is_silent(name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,22 +167,6 @@ class Problem:
         return np.array(columns).T.reshape(-1, at.size)
 
 
-def predicted(model: CompactModel, ensemble: Ensemble, residual: Residual) -> Array:
-    """The compared quantity of the noise-free model under the stimulus of an ensemble, at its instants."""
-    waveform, times = ensemble.waveform, ensemble.time_s
-    at: Any = getattr(model, "at", None)
-    own = getattr(model, "temperature_K", None)
-    if at is not None and own is not None and abs(own - ensemble.temperature_K) > 0.5:
-        model = at(ensemble.temperature_K)
-    if not np.array_equal(waveform.times_s, times):
-        waveform = waveform.with_samples(times)
-    found = model.simulate(waveform)
-    values = of_trace(residual, found)
-    if found.sizes["time"] != times.size:
-        values = values[np.searchsorted(found["time"].values, times)]
-    return values
-
-
 @dataclass(frozen=True, eq=False)
 class Solution:
     """An optimum with what is known about it.
@@ -230,12 +228,12 @@ def minimise(problem: Problem, u: Array, *, evaluations: int = 60, tolerance: fl
 def settled(problem: Problem, u: Array, evaluations: int = 0) -> Solution:
     """Errors and doubts at an optimum."""
     left = tuple(problem.left(u))
-    jacobian = problem.jacobian(u, step=_LAST_STEP, central=True)
     # a trace matched to the accuracy of the integrator says nothing finer than that
     floored = tuple(np.where(np.abs(r) < _RESOLUTION, _RESOLUTION, r) for r in left)
-    found, time = covariance(jacobian, floored)
     size = sum(r.size for r in left)
-    sigma = math.sqrt(sum(float(r @ r) for r in floored) / max(size - u.size, 1) * time)
+    sigma = math.sqrt(sum(float(r @ r) for r in floored) / max(size - u.size, 1) * correlation_time(floored))
+    jacobian = secants(problem, u, problem.jacobian(u, step=_LAST_STEP, central=True), sigma, problem.low, problem.high)
+    found, time = covariance(jacobian, floored)
     diagnosis = diagnose(problem.names, jacobian, found, sigma, u, problem.low, problem.high)
     return Solution(problem, u, left, jacobian, found, time, diagnosis, evaluations)
 
@@ -307,7 +305,7 @@ def problem_of(
     free = [
         name
         for name, entry in fitted.parameters.items()
-        if entry.kind == "fitted" and entry.estimated and not any(s in name for s in _SILENT)
+        if entry.kind == "fitted" and entry.estimated and not is_silent(name)
     ]
     if not free:
         raise InputError(
@@ -369,9 +367,8 @@ def fit_state(
         near = sorted(axis.coordinate(v) for v in box_of(model.QUANTITIES[axis.name], window))
         boxes.append((near[0], near[1]))
     base = dict(fixed)
-    noise = read_noise(ensembles) if "read_noise" in model.QUANTITIES and "read_noise" not in fixed else None
     problem = Problem(model, tuple(ensembles), chosen, axes, base, tuple(typical(chosen, e) for e in ensembles))
-    return report(solve(problem, boxes, starts=starts), sources, fixed=fixed, noise=noise)
+    return report(solve(problem, boxes, starts=starts), sources, fixed=fixed)
 
 
 def report(
@@ -379,14 +376,14 @@ def report(
     sources: tuple[str, ...],
     *,
     fixed: Mapping[str, float],
-    noise: FittedParameter | None = None,
 ) -> CompactModel:
-    """The fitted model: each parameter with its error and its doubts."""
+    """The fitted model: each parameter with its error and its doubts, then the noise and the spread of its runs."""
     problem, diagnosis = solution.problem, solution.diagnosis
     names = ", ".join(e.name for e in problem.ensembles)
     values = problem.values(solution.u)
     index = {name: i for i, name in enumerate(problem.names)}
     table, warnings = [], []
+    noise = _noise(problem)
     for name, quantity in problem.model.QUANTITIES.items():
         if name in index:
             i = index[name]
@@ -409,8 +406,8 @@ def report(
                 warnings.append(f"{name}: {doubt}")
         elif name in fixed:
             table.append(FittedParameter(name, fixed[name], quantity.unit, None, "fixed", "fixed by the caller"))
-        elif name == "read_noise" and noise is not None:
-            table.append(noise)
+        elif name in noise:
+            table.append(noise[name])
         elif name == "largest_compliance_A":
             table.append(
                 FittedParameter(name, largest_compliance(problem.ensembles), "A", None, "fixed", f"largest of {names}")
@@ -431,7 +428,43 @@ def report(
             f"residuals are correlated over {solution.correlation_time:.0f} instants: the standard errors count "
             "that, but what is left is misfit of the model rather than noise"
         )
-    return problem.model(ParameterTable(tuple(table)), sources, goodness, tuple(warnings))
+    found = problem.model(ParameterTable(tuple(table)), sources, goodness, tuple(warnings))
+    return _with_spread(found, problem, fixed)
+
+
+def _noise(problem: Problem) -> dict[str, FittedParameter]:
+    """Read noise, of the plateaus where there are some."""
+    everything = np.concatenate([e.ln_conductance.ravel() for e in problem.ensembles])
+    low, high = (float(np.quantile(everything, q)) for q in (0.02, 0.98))
+    if high - low >= math.log(SWITCHING):
+        found = plateau_noise(problem.ensembles, low, high)
+        if found["read_noise"].kind == "fitted":
+            return found
+    return {"read_noise": read_noise(problem.ensembles)}
+
+
+def _with_spread(model: CompactModel, problem: Problem, fixed: Mapping[str, float]) -> CompactModel:
+    """The spread of the rate between devices and cycles, for models that have one and ensembles that show it."""
+    from .variance import rate_spread
+
+    cycle, device = "rate_spread_cycle", "rate_spread_device"
+    if cycle not in model.QUANTITIES or device not in model.QUANTITIES or {cycle, device} & set(fixed):
+        return model
+    spread = rate_spread(model, problem.ensembles, problem.residual)
+    if spread is None:
+        return model
+    text = f"best rates of {spread.runs} runs of {spread.devices} device{'s' if spread.devices > 1 else ''}"
+    entries, warnings = {}, list(model.warnings)
+    for name, value, error in ((cycle, spread.cycle, spread.cycle_error), (device, spread.device, spread.device_error)):
+        if name == device and spread.devices < 2:
+            continue
+        note = "" if spread.separable else "one run a device: spread of cycles and of devices cannot be told apart"
+        entries[name] = FittedParameter(
+            name, min(value, 5.0), "1", error if math.isfinite(error) else None, "fitted", text, note
+        )
+        if note and name == device:
+            warnings.append(f"{name}: {note}")
+    return replace(model, parameters=model.parameters.replaced(**entries), warnings=tuple(warnings))
 
 
 _WHAT = {LnConductance: "ln G", AsinhCurrent: "asinh I", Conductance: "G"}

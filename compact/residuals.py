@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,8 +18,18 @@ from numpy.typing import NDArray
 
 from ..physics.errors import InputError
 from .ensembles import Ensemble
+from .model import CompactModel
 
-__all__ = ["AsinhCurrent", "Conductance", "LnConductance", "Residual", "choose", "correlation_time", "span_of"]
+__all__ = [
+    "AsinhCurrent",
+    "Conductance",
+    "LnConductance",
+    "Residual",
+    "choose",
+    "correlation_time",
+    "predicted",
+    "span_of",
+]
 
 Array = NDArray[np.float64]
 
@@ -154,6 +165,22 @@ def typical(residual: Residual, ensemble: Ensemble, chosen: NDArray[np.intp] | N
 def of_trace(residual: Residual, trace: xr.Dataset) -> Array:
     """The compared quantity of a one-dimensional trace."""
     return residual.of(trace["current"].values.astype(float), trace["conductance"].values.astype(float))
+
+
+def predicted(model: CompactModel, ensemble: Ensemble, residual: Residual) -> Array:
+    """The compared quantity of the noise-free model under the stimulus of an ensemble, at its instants."""
+    waveform, times = ensemble.waveform, ensemble.time_s
+    at: Any = getattr(model, "at", None)
+    own = getattr(model, "temperature_K", None)
+    if at is not None and own is not None and abs(own - ensemble.temperature_K) > 0.5:
+        model = at(ensemble.temperature_K)
+    if not np.array_equal(waveform.times_s, times):
+        waveform = waveform.with_samples(times)
+    found = model.simulate(waveform)
+    values = of_trace(residual, found)
+    if found.sizes["time"] != times.size:
+        values = values[np.searchsorted(found["time"].values, times)]
+    return values
 
 
 def correlation_time(left: Sequence[Array]) -> float:

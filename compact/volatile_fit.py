@@ -17,10 +17,11 @@ from . import laws
 from .characterise import relaxations_of, set_times_of
 from .ensembles import Ensemble
 from .identifiability import covariance as robust_covariance
-from .identifiability import diagnose
+from .identifiability import diagnose, secants
 from .noise import plateau_noise
 from .parameters import FittedParameter, ParameterTable
 from .regression import largest_compliance
+from .residuals import correlation_time
 from .volatile import Volatile
 from .volatile_problem import NAMES, OPTIONAL, VolatileProblem
 from .volatile_spread import ENSEMBLE, censored, match, set_deviance, spreads_of
@@ -286,16 +287,17 @@ def _errors(
     sensitivity = np.array([(residual(at + h) - residual(at - h)) / (2.0 * _STEP) for h in steps]).T
     ends = np.cumsum([e.time_s.size for e in problem.ensembles])[:-1]
     left = [np.where(np.abs(r) < _RESOLUTION, _RESOLUTION, r) for r in np.split(residual(at), ends)]
-    covariance, time = robust_covariance(sensitivity, left)
     freedom = max(sensitivity.shape[0] - at.size, 1)
-    sigma = math.sqrt(sum(float(r @ r) for r in left) / freedom * time)
+    sigma = math.sqrt(sum(float(r @ r) for r in left) / freedom * correlation_time(left))
+    bounds = np.array([problem.bound(s) for s in short])
+    sensitivity = secants(residual, at, sensitivity, sigma, bounds[:, 0], bounds[:, 1])
+    covariance, _ = robust_covariance(sensitivity, left)
     if all(e.size >= ENSEMBLE for e in problem.ensembles) and resamples > 1:
         drawn = _bootstrap(problem, short, at, resamples)
         if drawn is None:
             warnings.append("the bootstrap over runs did not converge; standard errors come from the least squares")
         else:
             covariance = drawn
-    bounds = np.array([problem.bound(s) for s in short])
     found = diagnose(full, sensitivity, covariance, sigma, at, bounds[:, 0], bounds[:, 1])
     jacobian = np.array([(physical(at + h) - physical(at - h)) / (2.0 * _STEP) for h in steps]).T
     known = np.isfinite(found.errors)
