@@ -14,8 +14,8 @@ from .ensembles import gather
 from .fitting import fit
 from .model import CompactModel
 from .nonvolatile import NonVolatile
+from .observables import Residual, choose, correlation_time, predicted, typical
 from .regression import is_silent
-from .residuals import Residual, choose, correlation_time, predicted, typical
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
 

@@ -11,7 +11,7 @@ from ..physics.errors import InputError
 from .ensembles import gather, sources_of
 from .model import CompactModel
 from .nonvolatile import NonVolatile
-from .residuals import Residual
+from .observables import Residual
 from .volatile import Volatile
 
 __all__ = ["fit"]
@@ -47,7 +47,7 @@ def fit(
     resamples : int, >= 0
         Bootstrap resamples of the runs for the standard errors of a volatile ensemble (from five runs on).
     residual : LnConductance, AsinhCurrent or Conductance, optional
-        What is compared (:mod:`halidrift.compact.residuals`); default what the data demand. Of the other models only:
+        What is compared (:mod:`halidrift.compact.observables`); default what the data demand. Of the other models only:
         `Volatile` always compares ln G, `NonVolatile` figures of the loops.
     starts : int, >= 1
         Local fits of the other models, from the best points of a Latin hypercube; 1 starts once, from `start` and the

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..physics.errors import HalidriftError, InputError
 from .ensembles import gather
 from .model import CompactModel
-from .residuals import SWITCHING, LnConductance, predicted
-from .residuals import span_of as _span
+from .observables import SWITCHING, LnConductance, predicted
+from .observables import span_of as _span
 
 __all__ = ["Holdout", "HoldoutRow", "Residuals", "holdout", "normalised_error", "residuals"]
 

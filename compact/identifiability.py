@@ -101,7 +101,7 @@ def covariance(jacobian: Array, left: Sequence[Array]) -> tuple[Array, float]:
     -------
     covariance : array, shape (n, n)
     correlation_time : float, 1, >= 1
-        See :func:`halidrift.compact.residuals.correlation_time`.
+        See :func:`halidrift.compact.observables.correlation_time`.
 
     Notes
     -----
@@ -116,7 +116,7 @@ def covariance(jacobian: Array, left: Sequence[Array]) -> tuple[Array, float]:
     ----------
     .. [1] W. K. Newey and K. D. West, Econometrica 55, 703 (1987).
     """
-    from .residuals import correlation_time
+    from .observables import correlation_time
 
     n, p = jacobian.shape
     _, s, right = np.linalg.svd(jacobian, full_matrices=False)

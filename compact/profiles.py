@@ -16,8 +16,8 @@ from ..physics.errors import ConvergenceError, InputError
 from .ensembles import gather
 from .model import CompactModel
 from .nonvolatile import NonVolatile
+from .observables import Residual, typical
 from .regression import Problem, minimise, problem_of, settled
-from .residuals import Residual, typical
 
 __all__ = ["Bootstrap", "Profile", "bootstrap", "profile"]
 

@@ -23,8 +23,7 @@ from .ensembles import Ensemble
 from .identifiability import Diagnosis, covariance, diagnose, secants
 from .model import CompactModel
 from .noise import plateau_noise, read_noise
-from .parameters import FittedParameter, ParameterTable
-from .residuals import (
+from .observables import (
     SWITCHING,
     AsinhCurrent,
     Conductance,
@@ -36,6 +35,7 @@ from .residuals import (
     span_of,
     typical,
 )
+from .parameters import FittedParameter, ParameterTable
 
 __all__ = ["Problem", "Solution", "fit_state", "free_parameters", "problem_of", "solve"]
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..physics.errors import HalidriftError, InputError
 from .ensembles import Ensemble
 from .model import CompactModel
-from .residuals import Residual, of_trace, predicted
+from .observables import Residual, of_trace, predicted
 
 __all__ = ["Components", "components", "rate_factors", "rate_spread"]
 

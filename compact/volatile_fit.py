@@ -19,9 +19,9 @@ from .ensembles import Ensemble
 from .identifiability import covariance as robust_covariance
 from .identifiability import diagnose, secants
 from .noise import plateau_noise
+from .observables import correlation_time
 from .parameters import FittedParameter, ParameterTable
 from .regression import largest_compliance
-from .residuals import correlation_time
 from .volatile import Volatile
 from .volatile_problem import NAMES, OPTIONAL, VolatileProblem
 from .volatile_spread import ENSEMBLE, censored, match, set_deviance, spreads_of
