@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from .nonvolatile import NonVolatile
     from .parameters import FittedParameter, ParameterTable
     from .profiles import bootstrap, profile
+    from .stanford import Stanford
+    from .synapse import Synapse
     from .volatile import Volatile
     from .vteam import VTEAM
+    from .yakopcic import Yakopcic
 
 __all__ = [
     "MODELS",
@@ -21,7 +24,10 @@ __all__ = [
     "FittedParameter",
     "NonVolatile",
     "ParameterTable",
+    "Stanford",
+    "Synapse",
     "Volatile",
+    "Yakopcic",
     "bootstrap",
     "compare",
     "fit",
@@ -43,10 +49,13 @@ _HOMES = {
     "FittedParameter": "parameters",
     "NonVolatile": "nonvolatile",
     "ParameterTable": "parameters",
+    "Stanford": "stanford",
+    "Synapse": "synapse",
     "VTEAM": "vteam",
     "Volatile": "volatile",
+    "Yakopcic": "yakopcic",
 }
-_MODELS = ("Volatile", "NonVolatile", "VTEAM")
+_MODELS = ("Volatile", "NonVolatile", "VTEAM", "Yakopcic", "Stanford", "Synapse")
 
 
 def __getattr__(name: str) -> Any:

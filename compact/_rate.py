@@ -23,7 +23,7 @@ from numba import njit
 
 from . import laws
 
-VTEAM, YAKOPCIC, STANFORD = 0, 1, 2
+VTEAM, YAKOPCIC, STANFORD, SYNAPSE = 0, 1, 2, 3
 MOST_STEPS = 1_000_000  # in one piece; a well-posed one takes tens
 _NUDGE = 1e-7  # of a state's range: increment of the difference quotients
 
@@ -43,6 +43,8 @@ stanford_scale = _compiled(laws.stanford_scale)
 stanford_enhancement = _compiled(laws.stanford_enhancement)
 stanford_temperature = _compiled(laws.stanford_temperature)
 stanford_rate = _compiled(laws.stanford_rate)
+synapse_drive = _compiled(laws.synapse_drive)
+synapse_back_voltage = _compiled(laws.synapse_back_voltage)
 
 
 # -- the models: law[0] multiplies the rate, the rest is in the order that `_law` of the model writes ------------------
@@ -60,6 +62,16 @@ def rate(kind, y, V, law, out):
     elif kind == YAKOPCIC:
         window = yakopcic_window(y[0], law[1] * V >= 0.0, law[6], law[7], law[8], law[9])
         out[0] = law[0] * law[1] * yakopcic_drive(V, law[2], law[3], law[4], law[5]) * window
+    elif kind == SYNAPSE:
+        # y: ions displaced, then those of them held in each population
+        count = y.size - 1
+        mobile = y[0]
+        for k in range(count):
+            mobile -= y[1 + k]
+        back = synapse_back_voltage(y[0], mobile, law[4], law[5], law[6], law[7])
+        out[0] = law[0] * law[1] * (synapse_drive(V, law[2], law[3]) - back)
+        for k in range(count):
+            out[1 + k] = law[0] * (law[10 + count + k] * mobile - law[10 + k] * y[1 + k])
     else:
         gamma = stanford_enhancement(y[0], law[5], law[6])
         I = sinh_current(V, stanford_scale(y[0], law[10], law[11]), 1.0 / law[12])
@@ -74,6 +86,9 @@ def current(kind, y, V, law):
         return V * vteam_conductance(y[0], law[10], law[11], law[12])
     if kind == YAKOPCIC:
         return sinh_current(V, (law[10] if V >= 0.0 else law[11]) * y[0], law[12])
+    if kind == SYNAPSE:
+        G = math.exp(law[8] + y[0])
+        return G * V if law[9] == 0.0 else sinh_current(V, G / law[9], law[9])
     return sinh_current(V, stanford_scale(y[0], law[10], law[11]), 1.0 / law[12])
 
 
@@ -86,6 +101,8 @@ def conductance(kind, y, V, law):
         return current(kind, y, V, law) / V
     if kind == YAKOPCIC:
         return (law[10] if V >= 0.0 else law[11]) * y[0] * law[12]
+    if kind == SYNAPSE:
+        return math.exp(law[8] + y[0])
     return stanford_scale(y[0], law[10], law[11]) / law[12]
 
 
@@ -99,6 +116,9 @@ def device_voltage(kind, y, V, I_cc, law):
         return limit / vteam_conductance(y[0], law[10], law[11], law[12])
     if kind == YAKOPCIC:
         return sinh_voltage(limit, (law[10] if V >= 0.0 else law[11]) * y[0], law[12])
+    if kind == SYNAPSE:
+        G = math.exp(law[8] + y[0])
+        return limit / G if law[9] == 0.0 else sinh_voltage(limit, G / law[9], law[9])
     return sinh_voltage(limit, stanford_scale(y[0], law[10], law[11]), 1.0 / law[12])
 
 

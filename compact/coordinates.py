@@ -116,6 +116,7 @@ def box_of(quantity: Quantity, window: Window) -> tuple[float, float]:
         "A": A,
         "ohm": (1.0 / S[1], 1.0 / S[0]),
         "1/V": (1.0 / V[1], 1.0 / V[0]),
+        "1/(V s)": (1.0 / (V[1] * s[1]), 10.0 / (V[0] * s[0])),
         "V/s": (V[0] / s[1], V[1] / s[0]),
     }
     negative = quantity.high <= 0.0
@@ -128,7 +129,9 @@ def box_of(quantity: Quantity, window: Window) -> tuple[float, float]:
     else:
         default = quantity.default
         if default is not None and math.isfinite(default) and default != 0.0:
-            low, high = max(bounds[0], abs(default) / 10.0), min(bounds[1], abs(default) * 10.0)
+            # a velocity without its barrier says little about its size
+            wide = 1e4 if quantity.unit == "m/s" else 10.0
+            low, high = max(bounds[0], abs(default) / wide), min(bounds[1], abs(default) * wide)
         else:
             low, high = max(bounds[0], 1e-2), min(bounds[1], 1e2)
             if low >= high:
@@ -143,7 +146,7 @@ def axis_of(name: str, quantity: Quantity, box: tuple[float, float]) -> Axis:
     if quantity.unit == "eV" or share or low < 0.0 < high:
         unit = _ENERGY_UNIT if quantity.unit == "eV" else 1.0
         if low < 0.0 < high:
-            unit = max(abs(box[0]), abs(box[1]), 1e-300)
+            unit = 1.0 if quantity.unit == "1" else max(abs(box[0]), abs(box[1]), 1e-300)
         return Axis(name, "linear", unit, low / unit, high / unit)
     negative = high <= 0.0
     hard = (-high, -low) if negative else (low, high)

@@ -152,3 +152,25 @@ def stanford_rate(V, T, gamma, v_0, E_a, a, d, F_min):
     if abs(u) < 1e-3:  # else the difference of two nearly equal exponentials
         return -v_0 * math.exp(-E) * math.sinh(u)
     return -0.5 * v_0 * (math.exp(min(u - E, LARGEST_EXPONENT)) - math.exp(min(-u - E, LARGEST_EXPONENT)))
+
+
+# -- the synapse -------------------------------------------------------------------------------------------------------
+
+
+def synapse_drive(V, V_0, depression):
+    """Drive of the ions, V: the sinh of a hop, linear for V_0 = inf; `depression` multiplies it at positive V.
+
+    A negative voltage at the active electrode collects vacancies there, which eases injection: it potentiates.
+    """
+    s = -V if V_0 == math.inf else -V_0 * math.sinh(min(max(V / V_0, -LARGEST_EXPONENT), LARGEST_EXPONENT))
+    return s * depression if V > 0.0 else s
+
+
+def synapse_back_voltage(q, m, E_m, F_m, E_q, F_q):
+    """Voltage that the displaced ions q hold against the drive, m of them mobile: stiffness and curvature of both."""
+    return (E_m + F_m * abs(m)) * m + (E_q + F_q * abs(q)) * q
+
+
+def synapse_capture(rate, exponent, norm, ratio):
+    """Capture rate of the places that release at `rate`; `norm` is the sum of rate^(exponent - 1) over all."""
+    return ratio * rate**exponent / norm
