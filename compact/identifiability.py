@@ -7,13 +7,13 @@ e, or the whole range that a parameter may take.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Diagnosis", "covariance", "diagnose", "secants"]
+__all__ = ["Diagnosis", "covariance", "diagnose", "open_sides", "secants"]
 
 Array = NDArray[np.float64]
 
@@ -87,6 +87,44 @@ def secants(
     return np.array(columns).T @ right
 
 
+def open_sides(
+    residual: Callable[[Array], Array], at: Array, jacobian: Array, sigma: float, low: Array, high: Array
+) -> dict[int, str]:
+    """Parameters that the data bound from one side only, by index, with the side that is open.
+
+    Parameters
+    ----------
+    residual, at, jacobian, sigma, low, high
+        As for :func:`secants`.
+
+    Notes
+    -----
+    Where a parameter begins to act at the optimum itself (a bound that the state just reaches, a threshold that just
+    passes a sample) its derivative is that of the side on which it acts. Each parameter alone is moved by three times
+    the error that it has if all others are known: the deviance should rise by nine; a side on which it rises by less
+    than one is open.
+    """
+    start = residual(at)
+    least = float(start @ start)
+    found = {}
+    for i in range(at.size):
+        size = float(np.linalg.norm(jacobian[:, i]))
+        if size == 0.0:
+            continue
+        step = min(max(3.0 * sigma / size, _SHORTEST), 2.0 * _LONGEST)
+        rises = []
+        for sign in (-1.0, 1.0):
+            there = at.copy()
+            there[i] = min(max(at[i] + sign * step, low[i]), high[i])
+            moved = residual(there)
+            rises.append((float(moved @ moved) - least) / sigma**2)
+        expected = (step * size / sigma) ** 2
+        for rise, other, side in ((rises[0], rises[1], "below"), (rises[1], rises[0], "above")):
+            if expected > 4.0 and rise < expected / 9.0 < other:
+                found[i] = side
+    return found
+
+
 def covariance(jacobian: Array, left: Sequence[Array]) -> tuple[Array, float]:
     r"""Covariance of least-squares estimates whose residuals may be correlated along each trace.
 
@@ -154,6 +192,7 @@ def diagnose(
     at: Array,
     low: Array,
     high: Array,
+    sides: Mapping[int, str] | None = None,
 ) -> Diagnosis:
     """Name what the data do not determine.
 
@@ -167,10 +206,12 @@ def diagnose(
         Standard deviation of an independent residual.
     at, low, high : array, shape (n,)
         Estimate and bounds, in coordinates.
+    sides : mapping of int to str, optional
+        What :func:`open_sides` found.
 
     Notes
     -----
-    In this order: a parameter on its bound; one that alone, all others known, would still be uncertain by a factor of e
+    In this order: a parameter on its bound; one that the data bound from one side only; one that alone, all others known, would still be uncertain by a factor of e
     (the traces do not depend on it); one whose error is that large because others can make up for it. The last are
     reported with the null direction of the Jacobian that they share, as the product of powers that is free.
     Correlations above 0.95 are reported for identified parameters too.
@@ -192,6 +233,10 @@ def diagnose(
         if math.isfinite(room) and room < _MARGIN:
             side = "lower" if at[i] - low[i] < high[i] - at[i] else "upper"
             doubts[name].append(f"not identified: on its {side} bound")
+            lost[name] = None
+            errors[i] = np.inf
+        elif sides and i in sides:
+            doubts[name].append(f"not identified: the traces do not bound its size from {sides[i]}")
             lost[name] = None
             errors[i] = np.inf
         elif alone[i] > UNKNOWN:

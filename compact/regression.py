@@ -20,7 +20,7 @@ from scipy.stats import qmc
 from ..physics.errors import ConvergenceError, HalidriftError, InputError
 from .coordinates import Axis, axes_of, box_of, window_of
 from .ensembles import Ensemble
-from .identifiability import Diagnosis, covariance, diagnose, secants
+from .identifiability import Diagnosis, covariance, diagnose, open_sides, secants
 from .model import CompactModel
 from .noise import plateau_noise, read_noise
 from .observables import (
@@ -234,7 +234,8 @@ def settled(problem: Problem, u: Array, evaluations: int = 0) -> Solution:
     sigma = math.sqrt(sum(float(r @ r) for r in floored) / max(size - u.size, 1) * correlation_time(floored))
     jacobian = secants(problem, u, problem.jacobian(u, step=_LAST_STEP, central=True), sigma, problem.low, problem.high)
     found, time = covariance(jacobian, floored)
-    diagnosis = diagnose(problem.names, jacobian, found, sigma, u, problem.low, problem.high)
+    sides = open_sides(problem, u, jacobian, sigma, problem.low, problem.high)
+    diagnosis = diagnose(problem.names, jacobian, found, sigma, u, problem.low, problem.high, sides)
     return Solution(problem, u, left, jacobian, found, time, diagnosis, evaluations)
 
 

@@ -31,6 +31,8 @@ __all__ = ["fit_volatile"]
 _LEAST_RATIO = 3.0  # G_on / G_off below which nothing has switched
 _BIC_GAIN = 10.0  # "very strong" evidence for a further parameter
 _POOR = 0.2  # of ln(G_on / G_off), root mean square
+_FOLLOWS = 0.1  # relative change of a parameter for each unit of an unknown one from which on it is unknown too
+_TIE = 2.0  # difference of scores within which the plainer variant is taken
 _STEP = 1e-4  # of the logarithms, for derivatives
 _RESOLUTION = 1e-6  # least residual that counts: accuracy of the integrator
 
@@ -120,10 +122,14 @@ def fit_volatile(
         left = trial.residual(moved, targets)
         poor = float(left @ left) / left.size > _POOR**2
         trials.append(((poor, best.bic + set_deviance(sets, matched.set_share)), trial, best, p, matched))
-    _, problem, best, p, matched = min(trials, key=lambda t: t[0])
+    # the first is the plainer: relaxation that does not depend on the voltage
+    (poor, score), problem, best, p, matched = min(trials, key=lambda t: (t[0][0], t[0][1] + _TIE * t[1].symmetric))
+    rivals = [t for t in trials if t[1] is not problem and t[0][0] == poor and abs(t[0][1] - score) < _BIC_GAIN]
     p = {**p, "ln_tau": p["ln_tau"] + matched.shift} if "ln_tau" in p else p
     values = problem.physical(p)
     errors, doubts = _errors(problem, best, targets, resamples, warnings)
+    for _, rival, _, theirs, _ in rivals:
+        _undecided(problem.physical(p), rival.physical(theirs), [NAMES[s] for s in p], errors, doubts, warnings)
     if matched.shift_error is not None and "ln_tau" in p:
         errors["relaxation_time_s"] = values["relaxation_time_s"] * matched.shift_error
     spreads = spreads_of(matched, sets, rests, ensembles, warnings)
@@ -302,13 +308,42 @@ def _errors(
     jacobian = np.array([(physical(at + h) - physical(at - h)) / (2.0 * _STEP) for h in steps]).T
     known = np.isfinite(found.errors)
     mapped = jacobian[:, known] @ covariance[np.ix_(known, known)] @ jacobian[:, known].T
-    errors = {}
+    errors, doubts, values = {}, dict(found.doubts), physical(at)
     for i, name in enumerate(full):
         error = float(np.sqrt(max(mapped[i, i], 0.0)))
-        if known[i] and math.isfinite(error):
+        # the coordinate may be known where the parameter is not: k_0 follows from the rate at the voltage of the SETs
+        moved = np.abs(jacobian[i]) > _FOLLOWS * abs(values[i])
+        led = [full[j] for j in np.flatnonzero(moved & ~known) if j != i]
+        if known[i] and led:
+            doubts[name] = f"not identified: only together with {', '.join(led)}"
+        elif known[i] and math.isfinite(error):
             errors[name] = error
-    warnings += [f"{name}: {doubt}" for name, doubt in found.doubts.items()]
-    return errors, found.doubts
+            if error > abs(values[i]) and "not identified" not in doubts.get(name, ""):
+                doubts[name] = "not identified: its error exceeds the value"
+    warnings += [f"{name}: {doubt}" for name, doubt in doubts.items()]
+    return errors, doubts
+
+
+def _undecided(
+    ours: dict[str, float],
+    theirs: dict[str, float],
+    names: list[str],
+    errors: dict[str, float],
+    doubts: dict[str, str],
+    warnings: list[str],
+) -> None:
+    """Doubt what another variant of the model, which describes the traces as well, puts elsewhere."""
+    held = "held back by" if math.isfinite(theirs["relaxation_voltage_V"]) else "independent of"
+    warnings.append(
+        f"relaxation_voltage_V: not identified: a relaxation {held} a positive voltage describes the traces as well"
+    )
+    for name in names:
+        if name not in theirs or "not identified" in doubts.get(name, ""):
+            continue
+        if abs(theirs[name] - ours[name]) > 2.0 * errors.get(name, 0.0) + 0.05 * abs(ours[name]):
+            note = f"not identified: {theirs[name]:.3g} with a relaxation {held} the voltage, which fits as well"
+            doubts[name] = "; ".join(filter(None, (doubts.get(name, ""), note)))
+            warnings.append(f"{name}: {note}")
 
 
 def _bootstrap(
