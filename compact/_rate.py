@@ -166,7 +166,7 @@ def _solve(matrix, b):
 
 
 @njit(cache=True, error_model="numpy")
-def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, tolerance):
+def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, scale, tolerance):
     """Advance y in place along a linear ramp of the source voltage; False if the step control gives up."""
     n = y.size
     f, k_1, k_2, k_3, k_4 = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
@@ -182,7 +182,7 @@ def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, tolerance):
             if n == 1 and ((y[0] >= high[0] and f[0] > 0.0) or (y[0] <= low[0] and f[0] < 0.0)):
                 return True  # on its bound, and pushed outwards until the next cut
             for j in range(n):
-                step = _NUDGE * (high[j] - low[j])
+                step = _NUDGE * scale[j]
                 if y[j] + step > high[j]:
                     step = -step
                 for i in range(n):
@@ -228,9 +228,14 @@ def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, tolerance):
             k_3[i] = min(max(stage[i], low[i]), high[i])
             stage[i] = min(max(stage[i] + k_4[i], low[i]), high[i])
             # written so that a nan counts as an error
-            miss = abs(stage[i] - k_3[i]) / (high[i] - low[i])
+            miss = abs(stage[i] - k_3[i]) / scale[i]
             if not miss <= error:
                 error = miss
+        if n == 1 and error <= tolerance and (y[0] < high[0] <= stage[0] or y[0] > low[0] >= stage[0]):
+            # it reached its bound, unless the rate ends before it
+            _slope(kind, stage, end, I_cc, law, low, high, inside, k_1)
+            if (k_1[0] if stage[0] >= high[0] else -k_1[0]) <= 0.0 and h > 1e-14 * duration:
+                error = 8.0 * tolerance
         if error <= tolerance:
             for i in range(n):
                 y[i] = stage[i]
@@ -248,7 +253,7 @@ def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, tolerance):
 
 
 @njit(cache=True, error_model="numpy")
-def advance(kind, y, V_0, V_1, duration, I_cc, law, low, high, kinks, tolerance):
+def advance(kind, y, V_0, V_1, duration, I_cc, law, low, high, scale, kinks, tolerance):
     """Advance y in place from V_0 to V_1, piece by piece between the kinks of the right-hand side."""
     V, span = V_0, abs(V_1 - V_0)
     while True:
@@ -262,7 +267,7 @@ def advance(kind, y, V_0, V_1, duration, I_cc, law, low, high, kinks, tolerance)
             if (V < cut < reached) or (reached < cut < V):
                 reached = cut
         share = abs(reached - V) / span if span > 0.0 else 1.0
-        if not _ramp(kind, y, V, reached, duration * share, I_cc, law, low, high, tolerance):
+        if not _ramp(kind, y, V, reached, duration * share, I_cc, law, low, high, scale, tolerance):
             return False
         V = reached
         if V == V_1:
@@ -282,7 +287,7 @@ def side(V, band):
 
 @njit(cache=True, error_model="numpy")
 def run(
-    kind, times, voltages, limits, samples, start, law, low, high, kinks, band, factor, spread, random, tolerance,
+    kind, times, voltages, limits, samples, start, law, low, high, scale, kinks, band, factor, spread, random, tolerance,
     out_y, out_V,
 ):  # fmt: skip
     """One device under one waveform; fills states (samples, states) and device voltage at the samples.
@@ -310,7 +315,7 @@ def run(
                 if samples[sample] == times[k + 1]:
                     V_s = voltages[k + 1]
                 well = well and advance(
-                    kind, y, V, V_s, samples[sample] - t, limits[k], now, low, high, kinks, tolerance
+                    kind, y, V, V_s, samples[sample] - t, limits[k], now, low, high, scale, kinks, tolerance
                 )
                 t, V = samples[sample], V_s
             for i in range(y.size):
@@ -319,13 +324,13 @@ def run(
             sample += 1
         if t < times[k + 1]:
             well = well and advance(
-                kind, y, V, voltages[k + 1], times[k + 1] - t, limits[k], now, low, high, kinks, tolerance
+                kind, y, V, voltages[k + 1], times[k + 1] - t, limits[k], now, low, high, scale, kinks, tolerance
             )
 
 
 @njit(cache=True, error_model="numpy")
 def run_patterns(
-    kind, times, voltages, limits, starts, samples, rest, law, low, high, kinks, band, factors, spread, random, draws,
+    kind, times, voltages, limits, starts, samples, rest, law, low, high, scale, kinks, band, factors, spread, random, draws,
     tolerance, out_y, out_V,
 ):  # fmt: skip
     """Many waveforms, concatenated: pattern i has the corners starts[i]:starts[i + 1], the device factor factors[i] and
@@ -333,7 +338,7 @@ def run_patterns(
     for i in range(starts.size - 1):
         a, b = starts[i], starts[i + 1]
         run(
-            kind, times[a:b], voltages[a:b], limits[a:b], samples, rest, law, low, high, kinks, band, factors[i],
+            kind, times[a:b], voltages[a:b], limits[a:b], samples, rest, law, low, high, scale, kinks, band, factors[i],
             spread, random[draws[i] : draws[i + 1]], tolerance, out_y[i], out_V[i],
         )  # fmt: skip
 

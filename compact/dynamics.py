@@ -67,6 +67,11 @@ class RateModel(CompactModel):
     def _rest(self) -> Array:
         """State of the fresh device."""
 
+    def _scale(self) -> Array:
+        """What a tolerance of 1 means for each state."""
+        low, high = self._bounds()
+        return np.asarray(high - low)
+
     def _kinks(self) -> Array:
         """Voltages at which the right-hand side is not smooth."""
         return np.array([0.0])
@@ -195,7 +200,7 @@ class RateModel(CompactModel):
         state : float or array, shape (states,), optional
             State at the start, in :attr:`STATE_UNIT`; that of the fresh device if not given.
         tolerance : float, 1, > 0
-            Largest estimated error of a state in one step, over its range.
+            Largest estimated error of a state in one step, over its range (of ln G, in a synapse).
 
         Returns
         -------
@@ -245,6 +250,7 @@ class RateModel(CompactModel):
                     law,
                     low,
                     high,
+                    self._scale(),
                     kinks,
                     band,
                     factor,
@@ -286,7 +292,7 @@ class RateModel(CompactModel):
             Which device each waveform is applied to; equal numbers share a draw of the device-to-device spread.
             Without it all are applied to the device without that spread.
         tolerance : float, 1, > 0
-            Largest estimated error of a state in one step, over its range.
+            Largest estimated error of a state in one step, over its range (of ln G, in a synapse).
 
         Returns
         -------
@@ -321,6 +327,7 @@ class RateModel(CompactModel):
             self._law(),
             low,
             high,
+            self._scale(),
             self._kinks(),
             np.array(self.idle_band_V),
             factors,

@@ -428,7 +428,8 @@ class Volatile(CompactModel):
         conductance: NDArray[np.float64],
         seed: str,
     ) -> xr.Dataset:
-        current = held * conductance
+        limit = waveform.compliance_at(waveform.times_s)
+        current = np.clip(held * conductance, -limit, limit)  # rounding
         first = traces.make(
             waveform,
             model="compact.Volatile",
