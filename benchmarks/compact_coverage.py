@@ -264,11 +264,13 @@ def main() -> None:
         report["cases"][case.name] = {"seconds": time.perf_counter() - begin, "parameters": found}
         if not arguments.json:
             print(f"\n{case.name}: {arguments.trials} trials, {report['cases'][case.name]['seconds']:.0f} s")
-            print(f"{'parameter':28} {'within 2 s.e.':>14} {'not identified':>15} {'std z':>6} {'mean z':>7} {'error':>8}")
+            print(
+                f"{'parameter':28} {'within 2 s.e.':>14} {'not identified':>15} {'std z':>6} {'mean z':>7} {'error':>8}"
+            )
             for name, p in found.items():
-                numbers = [
-                    "-" if p[key] is None else f"{p[key]:.2f}" for key in ("std_z", "mean_z")
-                ] + ["-" if p["median_relative_error"] is None else f"{p['median_relative_error']:.1%}"]
+                numbers = ["-" if p[key] is None else f"{p[key]:.2f}" for key in ("std_z", "mean_z")] + [
+                    "-" if p["median_relative_error"] is None else f"{p['median_relative_error']:.1%}"
+                ]
                 print(
                     f"{name:28} {p['within_two_errors']:>7} of {p['identified']:>3} {p['named_unidentified']:>15} "
                     f"{numbers[0]:>6} {numbers[1]:>7} {numbers[2]:>8}{'' if p['met'] else '   MISS'}",
