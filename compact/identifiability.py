@@ -149,12 +149,15 @@ def covariance(jacobian: Array, left: Sequence[Array]) -> tuple[Array, float]:
     :math:`(J^\top J)^{-1} S (J^\top J)^{-1}` [1]_ with S the sum over lags of :math:`J_i r_i r_{i+k} J_{i+k}`, weighted
     with Bartlett's window over twice the correlation time of the residuals. The sandwich also holds where the noise
     differs between traces, but is biased low, more so for short traces. Third, therefore, the sandwich with
-    :math:`S = \hat\sigma^2 J^\top C J`, C that of a first-order autoregression of the same correlation time. Directions that the data do
-    not see at all get a variance of 1e24 times the smallest: infinite in effect.
+    :math:`S = \hat\sigma^2 J^\top C J`, C that of a first-order autoregression of the same correlation time; what the
+    fit itself takes out of the slow residuals is put back (Kendall's correction of the coefficient, and degrees of
+    freedom that count independent points). Directions that the data do not see at all get a variance of 1e24 times the
+    smallest: infinite in effect.
 
     References
     ----------
     .. [1] W. K. Newey and K. D. West, Econometrica 55, 703 (1987).
+    .. [2] M. G. Kendall, Biometrika 41, 403 (1954).
     """
     from .observables import correlation_time
 
@@ -182,13 +185,16 @@ def covariance(jacobian: Array, left: Sequence[Array]) -> tuple[Array, float]:
     robust = n / freedom * bread @ meat @ bread
     smooth, start = np.zeros((p, p)), 0
     rho = (time - 1.0) / (time + 1.0)
+    rho = min((rho + p / n) / max(1.0 - (p + 2) / n, 1e-9), 1.0 - 1.0 / n)
+    independent = n * (1.0 - rho) / (1.0 + rho)
+    modelled_variance = float(residual @ residual) / n * independent / max(independent - p, 1.0)
     for r in left:
         rows = jacobian[start : start + r.size]
         start += r.size
         ahead = signal.lfilter([1.0], [1.0, -rho], rows, axis=0)
         back = signal.lfilter([1.0], [1.0, -rho], rows[::-1], axis=0)[::-1]
         smooth += rows.T @ (ahead + back - rows)
-    modelled = float(residual @ residual) / freedom * bread @ smooth @ bread
+    modelled = modelled_variance * bread @ smooth @ bread
     # widen the white covariance, which keeps its correlations, to whatever error is the largest
     wide = np.maximum(np.diag(robust), np.diag(modelled))
     scale = np.sqrt(np.maximum(wide, 0.0) / np.maximum(np.diag(white), 1e-300))
@@ -223,9 +229,10 @@ def diagnose(
 
     Notes
     -----
-    In this order: a parameter on its bound; one that the data bound from one side only; one that alone, all others known, would still be uncertain by a factor of e
-    (the traces do not depend on it); one whose error is that large because others can make up for it. The last are
-    reported with the null direction of the Jacobian that they share, as the product of powers that is free.
+    In this order: a parameter on its bound; one that the data bound from one side only; one that alone, all others
+    known, would still be uncertain by a factor of e (the traces do not depend on it); one whose error is that large
+    because others can make up for it. The last are reported with the null direction of the Jacobian that they share, as
+    the product of powers that is free.
     Correlations above 0.95 are reported for identified parameters too.
     """
     n = len(names)
