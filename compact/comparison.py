@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..physics.errors import HalidriftError, InputError
 from .ensembles import gather
@@ -18,6 +19,8 @@ from .observables import Residual, choose, correlation_time, predicted, typical
 from .regression import is_silent
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
+
+Array = NDArray[np.float64]
 
 _RESOLUTION = 1e-6  # least residual that counts
 _UNDECIDED = 2.0  # difference of AICc up to which the lesser model has substantial support
@@ -87,7 +90,7 @@ class Comparison(Sequence[ComparisonRow]):
     residual: str
     note: str
 
-    def __getitem__(self, i):  # type: ignore[no-untyped-def]
+    def __getitem__(self, i):
         return self.rows[i]
 
     def __len__(self) -> int:
@@ -181,7 +184,7 @@ def compare(
     targets = [typical(chosen, e) for e in ensembles]
     points = sum(t.size for t in targets)
     reach = max(float(np.ptp(np.concatenate(targets))), _RESOLUTION)
-    drafts = []
+    drafts: list[tuple[float, float, list[Array], ComparisonRow]] = []
     for item in models:
         name = item.__name__ if isinstance(item, type) else type(item).__name__
         try:

@@ -124,7 +124,7 @@ class Holdout(Sequence[HoldoutRow]):
     model: str
     rows: tuple[HoldoutRow, ...]
 
-    def __getitem__(self, i):  # type: ignore[no-untyped-def]
+    def __getitem__(self, i):
         return self.rows[i]
 
     def __len__(self) -> int:
@@ -184,7 +184,7 @@ def holdout(
     """
     ensembles = gather(traces)
     if names is not None and len(names) != len(ensembles):
-        raise InputError("names must hold one for each stimulus", got=len(names), allowed=len(ensembles))
+        raise InputError("names must hold one for each stimulus", got=len(names), allowed=str(len(ensembles)))
     everything = np.concatenate([e.ln_conductance.ravel() for e in ensembles])
     rows = []
     for i, e in enumerate(ensembles):

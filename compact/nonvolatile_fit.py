@@ -169,8 +169,8 @@ def fit_nonvolatile(
     if n > 2:
         total = float(offs.std(ddof=1))
         spread = math.sqrt(max(total**2 - noise.value**2, 0.0))  # one read of each
-        error = total / math.sqrt(2.0 * (n - 1)) * (total / spread if spread > 0.0 else 1.0)
-        put("off_spread", spread, error, f"{n} sweeps")
+        widened = total / math.sqrt(2.0 * (n - 1)) * (total / spread if spread > 0.0 else 1.0)
+        put("off_spread", spread, widened, f"{n} sweeps")
     for stem, values in (
         ("set_voltage", np.array([loop.set_V for loop in loops])),
         ("reset_voltage", np.array([loop.reset_V for loop in loops])),

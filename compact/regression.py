@@ -126,7 +126,7 @@ class Problem:
 
     def built(self, u: Array) -> CompactModel:
         """The model at coordinates u."""
-        return self.model.of(**self.values(u))
+        return self.model.of(reason="on the way of a fit", **self.values(u))
 
     def predict(self, u: Array) -> list[Array]:
         """The compared quantity of the noise-free model under each stimulus.

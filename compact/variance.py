@@ -118,7 +118,7 @@ def rate_factors(model: CompactModel, ensemble: Ensemble, residual: Residual) ->
         scaled = {n: model.value(n) * math.exp(x) for n in rates} | {n: model.value(n) * math.exp(-x) for n in times}
         scaled = {n: v for n, v in scaled.items() if math.isfinite(v)}
         try:
-            curves.append(predicted(model.with_values(**scaled), ensemble, residual))
+            curves.append(predicted(model.with_values(reason="rate of a single run", **scaled), ensemble, residual))
         except HalidriftError:
             continue
         kept.append(x)
@@ -147,7 +147,7 @@ def rate_spread(
     in different stimuli are runs of the same device.
     """
     values: list[Array] = []
-    labels: list[Array] = []
+    labels: list[NDArray[np.int64]] = []
     for e in ensembles:
         if e.size < least:
             continue

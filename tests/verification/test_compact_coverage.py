@@ -28,6 +28,7 @@ LOOPS = [Waveform.triangle([a, -b], r, [1e-3, 1.0]) for a, b, r in ((1.0, 1.2, 1
 TRIALS, LEAST = 12, 9
 
 
+@pytest.mark.slow
 def test_errors_of_a_state_model_cover_the_truth():
     """VTEAM, 5 % noise, 12 trials: each of 8 parameters within two standard errors in 9 trials or more."""
     cell, covered = VTEAM.of(**SWITCH, read_noise=0.05), dict.fromkeys(SWITCH, 0)
@@ -42,6 +43,7 @@ def test_errors_of_a_state_model_cover_the_truth():
     assert min(covered.values()) >= LEAST, covered
 
 
+@pytest.mark.slow
 def test_the_search_finds_a_model_without_a_start():
     """Yakopcic from traces alone, free of noise: every parameter to 1 %."""
     truth = {
