@@ -2,9 +2,9 @@
 
 python benchmarks/compact_patterns.py [--json] [--patterns 19900] [--sample 100]
 
-Each pattern lasts 1,050 ms and is read at 30 instants. ngspice gets one netlist for each pattern of the sample, with the
-exported subcircuit behind its current limiter, and the largest step that the export recommends; its time is the whole
-process, as a user waits for it. The agreement is that of the conductance at the reads.
+Each pattern lasts 1,050 ms and is read at 30 instants. ngspice gets one netlist for each pattern of the sample, with
+the exported subcircuit behind its current limiter, and the largest step that the export recommends; its time is the
+whole process, as a user waits for it. The agreement is that of the conductance at the reads.
 """
 
 from __future__ import annotations

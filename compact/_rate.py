@@ -24,7 +24,7 @@ from numba import njit
 from . import laws
 
 VTEAM, YAKOPCIC, STANFORD, SYNAPSE = 0, 1, 2, 3
-MOST_STEPS = 1_000_000  # in one piece; a well-posed one takes tens
+MOST_STEPS = 200_000  # in one piece; a well-posed one takes tens
 _NUDGE = 1e-7  # of a state's range: increment of the difference quotients
 
 
@@ -74,8 +74,8 @@ def rate(kind, y, V, law, out):
             out[1 + k] = law[0] * (law[10 + count + k] * mobile - law[10 + k] * y[1 + k])
     else:
         gamma = stanford_enhancement(y[0], law[5], law[6])
-        I = sinh_current(V, stanford_scale(y[0], law[10], law[11]), 1.0 / law[12])
-        T = stanford_temperature(V, I, law[8], law[9])
+        through = sinh_current(V, stanford_scale(y[0], law[10], law[11]), 1.0 / law[12])
+        T = stanford_temperature(V, through, law[8], law[9])
         out[0] = law[0] * stanford_rate(V, T, gamma, law[1], law[2], law[3], law[4], law[7])
 
 
@@ -194,7 +194,8 @@ def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, scale, tolerance):
             if slew == 0.0:
                 f_t[:] = 0.0
             else:
-                step = 1e-6 * (duration - t)
+                # a small part of the step, but one that the voltage resolves
+                step = max(1e-4 * h, 1e-11 * max(abs(V_0), abs(V_1)) / abs(slew))
                 _slope(kind, y, V + slew * step, I_cc, law, low, high, inside, f_t)
                 for i in range(n):
                     f_t[i] = (f_t[i] - f[i]) / step
@@ -225,12 +226,14 @@ def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, scale, tolerance):
         _solve(matrix, k_4)
         error = 0.0
         for i in range(n):
-            k_3[i] = min(max(stage[i], low[i]), high[i])
-            stage[i] = min(max(stage[i] + k_4[i], low[i]), high[i])
+            rough, fine = stage[i], stage[i] + k_4[i]
+            if (f[i] > 0.0 and rough > high[i] and fine > high[i]) or (f[i] < 0.0 and rough < low[i] and fine < low[i]):
+                rough = fine  # it runs into its bound: how far beyond does not matter
             # written so that a nan counts as an error
-            miss = abs(stage[i] - k_3[i]) / scale[i]
+            miss = abs(fine - rough) / scale[i]
             if not miss <= error:
                 error = miss
+            stage[i] = min(max(fine, low[i]), high[i])
         if n == 1 and error <= tolerance and (y[0] < high[0] <= stage[0] or y[0] > low[0] >= stage[0]):
             # it reached its bound, unless the rate ends before it
             _slope(kind, stage, end, I_cc, law, low, high, inside, k_1)
@@ -246,7 +249,8 @@ def _ramp(kind, y, V_0, V_1, duration, I_cc, law, low, high, scale, tolerance):
             fresh = True
         else:
             factor = max(0.9 * (tolerance / error) ** (1.0 / 3.0), 0.1) if error < math.inf else 0.1
-            if t + h * factor == t:
+            # an event far below the resolution of t still moves the state
+            if h * factor < 1e-40 * duration:
                 return False
         h = min(h * factor, duration - t)
     return False
@@ -280,16 +284,32 @@ def advance(kind, y, V_0, V_1, duration, I_cc, law, low, high, scale, kinks, tol
 @njit(cache=True, error_model="numpy")
 def side(V, band):
     """1 above the band of voltages that leave the state alone, -1 below, 0 inside."""
-    if V > band[1]:
+    if V - band[1] > 0.0:
         return 1
-    return -1 if V < band[0] else 0
+    return -1 if V - band[0] < 0.0 else 0
 
 
 @njit(cache=True, error_model="numpy")
 def run(
-    kind, times, voltages, limits, samples, start, law, low, high, scale, kinks, band, factor, spread, random, tolerance,
-    out_y, out_V,
-):  # fmt: skip
+    kind,
+    times,
+    voltages,
+    limits,
+    samples,
+    start,
+    law,
+    low,
+    high,
+    scale,
+    kinks,
+    band,
+    factor,
+    spread,
+    random,
+    tolerance,
+    out_y,
+    out_V,
+):
     """One device under one waveform; fills states (samples, states) and device voltage at the samples.
 
     factor: rate of the device over that of the typical one. spread: standard deviation of its logarithm from cycle to
@@ -330,17 +350,51 @@ def run(
 
 @njit(cache=True, error_model="numpy")
 def run_patterns(
-    kind, times, voltages, limits, starts, samples, rest, law, low, high, scale, kinks, band, factors, spread, random, draws,
-    tolerance, out_y, out_V,
-):  # fmt: skip
+    kind,
+    times,
+    voltages,
+    limits,
+    starts,
+    samples,
+    rest,
+    law,
+    low,
+    high,
+    scale,
+    kinks,
+    band,
+    factors,
+    spread,
+    random,
+    draws,
+    tolerance,
+    out_y,
+    out_V,
+):
     """Many waveforms, concatenated: pattern i has the corners starts[i]:starts[i + 1], the device factor factors[i] and
     the random numbers draws[i]:draws[i + 1]."""
     for i in range(starts.size - 1):
         a, b = starts[i], starts[i + 1]
         run(
-            kind, times[a:b], voltages[a:b], limits[a:b], samples, rest, law, low, high, scale, kinks, band, factors[i],
-            spread, random[draws[i] : draws[i + 1]], tolerance, out_y[i], out_V[i],
-        )  # fmt: skip
+            kind,
+            times[a:b],
+            voltages[a:b],
+            limits[a:b],
+            samples,
+            rest,
+            law,
+            low,
+            high,
+            scale,
+            kinks,
+            band,
+            factors[i],
+            spread,
+            random[draws[i] : draws[i + 1]],
+            tolerance,
+            out_y[i],
+            out_V[i],
+        )
 
 
 # -- on arrays ---------------------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ class RateModel(CompactModel):
 
     def _rows(self, state: ArrayLike, device_voltage_V: ArrayLike) -> tuple[Array, Array, tuple[int, ...]]:
         voltages, states = np.asarray(device_voltage_V, dtype=float), np.asarray(state, dtype=float)
-        low, high = self._bounds()
+        low = self._bounds()[0]
         if not self._several:
             states = states[..., None]
         if not states.ndim or states.shape[-1] != low.size:
@@ -214,7 +214,7 @@ class RateModel(CompactModel):
         ConvergenceError
             If the step control fails.
         """
-        random = generator(rng)
+        seed, random = seed_text(rng), generator(rng)
         for name, number in (("devices", devices), ("cycles", cycles)):
             if isinstance(number, bool) or int(number) != number or number < 1:
                 raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
@@ -269,7 +269,7 @@ class RateModel(CompactModel):
             held = np.clip(waveform.voltage_at(times), -bound, bound)
             current = read * held
         current = np.clip(current, -limit, limit)  # rounding
-        return self._trace(waveform, y, held, current, read, seed_text(rng))
+        return self._trace(waveform, y, held, current, read, seed)
 
     def respond(
         self,

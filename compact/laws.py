@@ -104,9 +104,9 @@ def vteam_conductance(x, G_off, G_on, exponential):
 
 def yakopcic_drive(V, A_p, A_n, V_p, V_n):
     """g(V) of Yakopcic et al.: A_p (e^V - e^V_p) above V_p, -A_n (e^-V - e^V_n) below -V_n; voltages in V."""
-    if V > V_p:
+    if V - V_p > 0.0:
         return A_p * (math.exp(min(V, LARGEST_EXPONENT)) - math.exp(V_p))
-    if V < -V_n:
+    if V + V_n < 0.0:
         return -A_n * (math.exp(min(-V, LARGEST_EXPONENT)) - math.exp(V_n))
     return 0.0
 
@@ -144,14 +144,22 @@ def stanford_temperature(V, current, T_0, R_th):
 
 
 def stanford_rate(V, T, gamma, v_0, E_a, a, d, F_min):
-    """dg/dt = -v_0 exp(-E_a/kT) sinh(gamma a V/(d kT)); none where gamma |V|/d < F_min."""
-    if gamma * abs(V) / d < F_min:
+    """dg/dt = -v_0 exp(-E_a/kT) sinh(gamma a V/(d kT)); none where gamma |V|/d < F_min.
+
+    The published step at F_min is a smooth one, s^2 (3 - 2 s), over a thousandth of it: a gap that the step stops, or
+    that follows it, would need infinitely short steps.
+    """
+    share = 1.0
+    if F_min > 0.0:
+        share = min(max(1e3 * (gamma * abs(V) / (d * F_min) - 1.0), 0.0), 1.0)
+        share *= share * (3.0 - 2.0 * share)
+    if share == 0.0:
         return 0.0
     kT = K_B * T
     u, E = gamma * a / d * V / kT, E_a / kT
     if abs(u) < 1e-3:  # else the difference of two nearly equal exponentials
-        return -v_0 * math.exp(-E) * math.sinh(u)
-    return -0.5 * v_0 * (math.exp(min(u - E, LARGEST_EXPONENT)) - math.exp(min(-u - E, LARGEST_EXPONENT)))
+        return -share * v_0 * math.exp(-E) * math.sinh(u)
+    return -0.5 * share * v_0 * (math.exp(min(u - E, LARGEST_EXPONENT)) - math.exp(min(-u - E, LARGEST_EXPONENT)))
 
 
 # -- the synapse -------------------------------------------------------------------------------------------------------
@@ -162,7 +170,7 @@ def synapse_drive(V, V_0, depression):
 
     A negative voltage at the active electrode collects vacancies there, which eases injection: it potentiates.
     """
-    s = -V if V_0 == math.inf else -V_0 * math.sinh(min(max(V / V_0, -LARGEST_EXPONENT), LARGEST_EXPONENT))
+    s = -V if math.isinf(V_0) else -V_0 * math.sinh(min(max(V / V_0, -LARGEST_EXPONENT), LARGEST_EXPONENT))
     return s * depression if V > 0.0 else s
 
 

@@ -35,8 +35,9 @@ class Stanford(RateModel):
     -----
     A positive voltage closes the gap. The temperature is that of the steady state, so pulses must be longer than the
     thermal time of the filament. The enhancement never becomes negative: at gaps beyond (gamma_0/beta)^(1/3) nm the
-    gap rests. No retention loss at zero voltage, where the sinh vanishes. Made for oxides; for a halide cell its
-    numbers are those of a fit.
+    gap rests. The threshold of the field is a smooth step from `field_threshold_V_m` to a thousandth above it, where
+    the published file has a sharp one. No retention loss at zero voltage, where the sinh vanishes. Made for oxides;
+    for a halide cell its numbers are those of a fit.
 
     References
     ----------
@@ -58,7 +59,7 @@ class Stanford(RateModel):
         "current_A": Quantity("A", 1e-15, 1e3, "I_0: scale of the current", 1e-3),
         "gap_decay_m": Quantity("m", 1e-12, 1e-7, "g_0: gap over which the current falls to 1/e", 0.25e-9),
         "nonlinearity_V": Quantity("V", 1e-3, 100.0, "V_0 of the current", 0.25),
-        "velocity_m_s": Quantity("m/s", 0.0, 1e9, "v_0: velocity of the gap without barrier", 10.0),
+        "velocity_m_s": Quantity("m/s", 0.0, 1e5, "v_0: velocity of the gap without barrier", 10.0),
         "barrier_eV": Quantity("eV", 0.0, 5.0, "E_a of ion motion", 0.6),
         "hop_length_m": Quantity("m", 1e-11, 1e-8, "a: distance of neighbouring sites", 0.25e-9),
         "thickness_m": Quantity("m", 1e-10, 1e-5, "d: thickness of the film", 12e-9),
@@ -128,8 +129,6 @@ class Stanford(RateModel):
         start = self.value("initial_gap_m")
         return np.array([self.value("gap_high_m") if math.isnan(start) else start])
 
-    def _extra(
-        self, states: NDArray[np.float64], held: NDArray[np.float64]
-    ) -> dict[str, tuple[Any, Any, str, str]]:
+    def _extra(self, states: NDArray[np.float64], held: NDArray[np.float64]) -> dict[str, tuple[Any, Any, str, str]]:
         temperature = self.temperature_K(states[:, 0], held)
         return {"temperature": ("time", temperature, "K", "temperature of the filament")}

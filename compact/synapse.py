@@ -68,6 +68,7 @@ class Synapse(RateModel):
 
     Examples
     --------
+    >>> from halidrift.physics.waveform import Waveform
     >>> cell = Synapse.of(conductance_rest_S=1.7e-10, drive_rate_1_Vs=35.0, interface_stiffness_V=0.4,
     ...                   mobile_stiffness_V=0.4, mobile_curvature_V=3.6, interface_curvature_V=1.1, held_ratio=30.0,
     ...                   held_exponent=0.1, slowest_rate_Hz=0.01, fastest_rate_Hz=100.0)
@@ -250,8 +251,6 @@ class Synapse(RateModel):
             )
         return super()._conductance(y, held)
 
-    def _extra(
-        self, states: NDArray[np.float64], held: NDArray[np.float64]
-    ) -> dict[str, tuple[Any, Any, str, str]]:
+    def _extra(self, states: NDArray[np.float64], held: NDArray[np.float64]) -> dict[str, tuple[Any, Any, str, str]]:
         mobile = states[:, 0] - states[:, 1:].sum(axis=1)
         return {"mobile": ("time", mobile, "1", "displaced ions that are mobile, in units of ln G")}
