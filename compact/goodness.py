@@ -75,6 +75,18 @@ def normalised_error(
     Notes
     -----
     G_on and G_off are the 98 % and the 2 % quantile of all instants. Switching: G_on / G_off of 3 or more.
+
+    Examples
+    --------
+    >>> from halidrift import Waveform
+    >>> from halidrift.compact import VTEAM
+    >>> cell = VTEAM.of(conductance_off_S=1e-6, conductance_on_S=1e-4, set_voltage_V=0.6, reset_voltage_V=-0.8,
+    ...                 set_rate_Hz=20.0, reset_rate_Hz=10.0)
+    >>> trace = cell.simulate(Waveform.triangle([1.2], rate_V_s=1.0))
+    >>> normalised_error(cell, trace)
+    0.0
+    >>> f"{normalised_error(cell.with_values(conductance_on_S=2e-4), trace):.3f}"
+    '0.115'
     """
     found = gather(trace)
     if len(found) != 1:
@@ -181,6 +193,17 @@ def holdout(
     -----
     A stimulus that the model refuses (a compliance outside of its range, say) is a row with its reason, not an error:
     that a model cannot be asked is a result.
+
+    Examples
+    --------
+    >>> from halidrift import Waveform
+    >>> from halidrift.compact import VTEAM
+    >>> cell = VTEAM.of(conductance_off_S=1e-6, conductance_on_S=1e-4, set_voltage_V=0.6, reset_voltage_V=-0.8,
+    ...                 set_rate_Hz=20.0, reset_rate_Hz=10.0)
+    >>> fast = cell.simulate(Waveform.triangle([1.2], rate_V_s=3.0))
+    >>> print(holdout(cell, fast, names=["3 V/s"]))
+    trace  error  spread of runs  floor  runs  note
+    3 V/s  0.000  nan             nan    1
     """
     ensembles = gather(traces)
     if names is not None and len(names) != len(ensembles):

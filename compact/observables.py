@@ -167,7 +167,7 @@ def of_trace(residual: Residual, trace: xr.Dataset) -> Array:
     return residual.of(trace["current"].values.astype(float), trace["conductance"].values.astype(float))
 
 
-def predicted(model: CompactModel, ensemble: Ensemble, residual: Residual) -> Array:
+def predicted(model: CompactModel, ensemble: Ensemble, residual: Residual, *, tolerance: float | None = None) -> Array:
     """The compared quantity of the noise-free model under the stimulus of an ensemble, at its instants."""
     waveform, times = ensemble.waveform, ensemble.time_s
     at: Any = getattr(model, "at", None)
@@ -176,7 +176,8 @@ def predicted(model: CompactModel, ensemble: Ensemble, residual: Residual) -> Ar
         model = at(ensemble.temperature_K)
     if not np.array_equal(waveform.times_s, times):
         waveform = waveform.with_samples(times)
-    found = model.simulate(waveform)
+    options: dict[str, Any] = {} if tolerance is None else {"tolerance": tolerance}
+    found = model.simulate(waveform, **options)
     values = of_trace(residual, found)
     if found.sizes["time"] != times.size:
         values = values[np.searchsorted(found["time"].values, times)]

@@ -19,6 +19,7 @@ from scipy.stats import qmc
 
 from ..physics.errors import ConvergenceError, HalidriftError, InputError
 from .coordinates import Axis, axes_of, box_of, window_of
+from .dynamics import RateModel
 from .ensembles import Ensemble
 from .identifiability import Diagnosis, covariance, diagnose, open_sides, secants
 from .model import CompactModel
@@ -49,6 +50,7 @@ _LOST = 1e3  # residual of a point at which the model cannot be evaluated
 _RESOLUTION = 1e-6  # least residual that counts: accuracy of the integrators
 _POOR = 0.2  # normalised error from which on a trace is not described
 _WIDE = 0.5  # of a start value, in coordinates: half width of the box around it
+_ROUGH = 1e-3  # tolerance of the integration where only the better of two points is asked for
 _SEED = 20220419  # fixed, so that a fit has one answer
 
 # numbers that a noise-free run does not depend on
@@ -91,6 +93,8 @@ class Problem:
     axes: tuple[Axis, ...]
     base: Mapping[str, float]
     targets: tuple[Array, ...]
+    tolerance: float | None = None
+    """Of the integration, for models that have one; their own if None."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,7 +141,7 @@ class Problem:
             Where the model refuses or does not converge.
         """
         model = self.built(u)
-        return [predicted(model, e, self.residual) for e in self.ensembles]
+        return [predicted(model, e, self.residual, tolerance=self.tolerance) for e in self.ensembles]
 
     def left(self, u: Array) -> list[Array]:
         """Observed less model, of each trace."""
@@ -264,7 +268,8 @@ def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int
         cube = qmc.LatinHypercube(d=middle.size, rng=np.random.default_rng(_SEED)).random(count)
         points = np.vstack([middle, low + cube * (high - low)])
         # the logarithm tames points far off, which would otherwise all look alike
-        cost = np.array([np.log1p(np.square(problem(p))).sum() for p in points])
+        rough = replace(problem, tolerance=_ROUGH) if issubclass(problem.model, RateModel) else problem
+        cost = np.array([np.log1p(np.square(rough(p))).sum() for p in points])
         evaluations += len(points)
         candidates = [points[i] for i in np.argsort(cost, kind="stable")[: 2 * starts]]
     best = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import math
 
 import numpy as np
@@ -210,6 +212,14 @@ def test_bad_questions_are_refused():
         compare([], [trace])
     with pytest.raises(InputError, match="one for each stimulus"):
         holdout(CELL, [trace], names=["a", "b"])
+
+
+@pytest.mark.parametrize("name", ["goodness", "variance"])
+def test_doctests(name):
+    module = importlib.import_module(f"halidrift.compact.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_the_figure_of_a_fit_shows_each_stimulus():
