@@ -16,6 +16,7 @@ __all__ = ["plateau_noise", "read_noise"]
 _NOISE_RESOLUTION = 1e-3
 _KERNEL = np.array([1.0, -4.0, 6.0, -4.0, 1.0])  # fourth differences: a cubic leaves nothing
 _NORM = math.sqrt(70.0)
+_LEAST = 20  # differences from which on a median means something
 
 
 def read_noise(ensembles: Sequence[Ensemble]) -> FittedParameter:
@@ -24,8 +25,16 @@ def read_noise(ensembles: Sequence[Ensemble]) -> FittedParameter:
     The median of the fourth differences of ln G, so that jumps do not count; it needs a sampling several times finer
     than the changes of the state.
     """
-    parts = [np.convolve(row, _KERNEL, mode="valid") / _NORM for e in ensembles for row in e.ln_conductance]
+    parts = []
+    for e in ensembles:
+        # a stretch in which the voltage turns or jumps holds a response of the device, not its noise
+        bend = np.abs(np.diff(e.voltage_V, 2)) > 1e-6 * max(float(np.abs(e.voltage_V).max()), 1e-12)
+        smooth = ~np.lib.stride_tricks.sliding_window_view(bend, 3).any(axis=1)
+        parts += [np.convolve(row, _KERNEL, mode="valid")[smooth] / _NORM for row in e.ln_conductance]
     values = np.concatenate(parts)
+    if values.size < _LEAST:
+        reason = f"not estimated: no {_LEAST} stretches of five instants in which the voltage runs straight"
+        return FittedParameter("read_noise", 0.0, "1", None, "fixed", reason)
     width = 1.4826 * float(np.median(np.abs(values)))
     text = f"{values.size} fourth differences of ln G"
     if width < _NOISE_RESOLUTION:

@@ -13,6 +13,7 @@ from halidrift.compact import VTEAM, NonVolatile, Synapse, Volatile, bootstrap, 
 from halidrift.compact import residuals as residuals_of
 from halidrift.compact.coordinates import axis_of
 from halidrift.compact.ensembles import gather
+from halidrift.compact.noise import read_noise
 from halidrift.compact.observables import AsinhCurrent, Conductance, LnConductance, choose
 from halidrift.compact.parameters import Quantity
 from halidrift.compact.variance import components
@@ -147,6 +148,17 @@ def test_spread_of_devices_and_cycles_of_a_state_model():
     assert 0.15 / math.sqrt(2.0) * 0.7 < found["rate_spread_cycle"].value < 0.15 * 1.3
     device = found["rate_spread_device"]
     assert abs(device.value - 0.4) < 3.0 * device.standard_error
+
+
+def test_pulses_are_not_taken_for_noise():
+    cell = Synapse.of(conductance_rest_S=1e-9, drive_rate_1_Vs=5.0, interface_stiffness_V=0.5)
+    train = Waveform.pulses(-1.0, 20e-3, 40e-3, 20, samples_per_period=24)
+    assert read_noise(gather(cell.simulate(train))).value == 0.0
+    noisy = Synapse.of(
+        conductance_rest_S=1e-9, drive_rate_1_Vs=5.0, interface_stiffness_V=0.5, read_noise=0.05
+    ).simulate(train, rng=1)
+    found = read_noise(gather(noisy))
+    assert abs(found.value - 0.05) < 3.0 * found.standard_error
 
 
 def test_variance_components_of_a_known_law():
