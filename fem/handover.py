@@ -101,8 +101,11 @@ def filament_maps(
     if not abs(float(heat.sum()) - power) <= 1e-8 * power:
         raise ConvergenceError("Joule heat is not current times voltage", got=f"{heat.sum():g} of {power:g} W")
     ambient = float(parameters["temperature_K"])
-    if not 0 <= ballistic_layers < shape[0]:
-        raise InputError("ballistic_layers is out of range", got=ballistic_layers, allowed=f"0 to {shape[0] - 1}")
+    whole = isinstance(ballistic_layers, int | np.integer) and not isinstance(ballistic_layers, bool)
+    if not whole or not 0 <= ballistic_layers < shape[0]:
+        raise InputError(
+            "ballistic_layers must be a whole number of layers", got=ballistic_layers, allowed=f"0 to {shape[0] - 1}"
+        )
     kept = np.where(np.arange(grid.size) // grid.layer < shape[0] - ballistic_layers, heat, 0.0)
     rise = _warm(grid, links, kept, ambient, numbers["thermal_conductivity_W_mK"], side_W_m2K, coupling_W_m3K, metal)
     hottest = float(rise[0].max())

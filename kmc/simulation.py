@@ -137,15 +137,7 @@ class FilamentKMC:
     def __post_init__(self) -> None:
         if not isinstance(self.device, Device):
             raise InputError("device must be a Device", got=str(self.device), action="Load it with Device.load(name)")
-        missing = [name for name in _PARAMETERS if name not in self.device.parameters]
-        if missing:
-            other = len(missing) > len(_PARAMETERS) // 2
-            raise InputError(
-                "This card is for another model" if other else "The card lacks a parameter of FilamentKMC",
-                got=f"{self.device.name} without the parameters {', '.join(missing)}",
-                allowed="a card of a filament, such as john2022-ogb",
-                action="`halidrift device show` lists what a card holds",
-            )
+        self.device.require(_PARAMETERS, "FilamentKMC", "john2022-ogb")
         if self.transport not in ("fast", "explicit"):
             raise InputError("Unknown transport", got=self.transport, allowed='"fast" or "explicit"')
         for name in ("temperature_K", "voltage_step_V", "network_tolerance", "most_events"):

@@ -263,15 +263,7 @@ class VacancyKMC:
     def __post_init__(self) -> None:
         if not isinstance(self.device, Device):
             raise InputError("device must be a Device", got=str(self.device), action="Load it with Device.load(name)")
-        missing = [name for name in _PARAMETERS if name not in self.device.parameters]
-        if missing:
-            other = len(missing) > len(_PARAMETERS) // 2
-            raise InputError(
-                "This card is for another model" if other else "The card lacks a parameter of VacancyKMC",
-                got=f"{self.device.name} without the parameters {', '.join(missing)}",
-                allowed="a card of a filament with halide vacancies, such as mapbi3-ag",
-                action="`halidrift device show` lists what a card holds",
-            )
+        self.device.require(_PARAMETERS, "VacancyKMC", "mapbi3-ag")
         if self.device.film.material not in _HALIDES:
             raise InputError(
                 "VacancyKMC does not know the halide of this film",

@@ -590,16 +590,16 @@ class Device:
         InputError
             With everything that is missing.
         """
-        missing = [name for name in names if name not in self.parameters]
-        if len(missing) > 1:
+        needed = list(names)
+        missing = [name for name in needed if name not in self.parameters]
+        if missing:
+            other = len(missing) > len(needed) // 2
             raise InputError(
-                f"Device {self.name} has no such parameters, which every card of {model} holds",
-                got=", ".join(missing),
+                "This card is for another model" if other else f"The card lacks a parameter of {model}",
+                got=f"{self.name} without the parameters {', '.join(missing)}",
                 allowed=f"a card such as {example}",
                 action=f"`halidrift device show {example}` lists what such a card holds",
             )
-        for name in missing:
-            self[name]
 
     def with_parameters(self, **values: float) -> Device:
         """A copy with other values; they count as assumed, with the old value in the reason. A spread stays as it is.

@@ -62,14 +62,18 @@ def write(G, copy, writes, erases, p, j, i, wanted, low, high, sigma_0, sigma_1,
 
 
 @njit(cache=True)
-def icc_epoch(X, labels, order, G, copy, writes, erases, eta, error, update, threshold, base, bounds, spread, rng):
+def icc_epoch(
+    X, labels, order, G, copy, writes, erases, eta, error, update, threshold, base, bounds, spread, rng, gain=None
+):
     """One pass of compliance-current training; G[0] = G+, G[1] = G-, shape (2, classes, inputs), in place.
 
-    Changes are added to `base`: G itself, or `copy`, the targets of the last writes.
+    Changes are added to `base`: G itself, or `copy`, the targets of the last writes. A cell counts with `gain` times
+    its conductance: 1, or what resistive lines leave of it. None stands for 1.
     Returns the mean L1 loss, each pattern's taken before its update.
     """
     low, high = bounds
     sigma_0, sigma_1 = spread
+    share = np.ones_like(G) if gain is None else gain
     _, classes, inputs = G.shape
     span = high - low
     o, delta = np.empty(classes), np.empty(classes)
@@ -80,7 +84,7 @@ def icc_epoch(X, labels, order, G, copy, writes, erases, eta, error, update, thr
         for j in range(classes):
             net = 0.0
             for i in range(inputs):
-                net += (G[0, j, i] - G[1, j, i]) * x[i]
+                net += (share[0, j, i] * G[0, j, i] - share[1, j, i] * G[1, j, i]) * x[i]
             o[j] = sigmoid(net / span)
             if o[j] > o[winner]:
                 winner = j

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..physics import trace as traces
 from ..physics.device import Device
 from ..physics.errors import ConvergenceError, InputError, ValidityError
 from .stages import Cache, Result, Workers, check_writable, to_json, write_text
 
-__all__ = ["Campaign", "Progress", "Stages", "attempt", "part", "publish", "summary"]
+if TYPE_CHECKING:
+    from ..physics.barriers import Barrier
+
+__all__ = ["Campaign", "Progress", "Stages", "attempt", "barrier_row", "finish", "part", "prepared"]
 
 Progress = Callable[[str, int, int, str], None]
 """Called with a stage, what of it is done, all of it, and a note: ``"cached"``, ``"done"`` or nothing."""
@@ -36,6 +39,8 @@ class Campaign:
     stages : dict of str to Result
     results : dict
         The content of ``results.json``.
+    origins : dict of str to dict
+        What each stage was made from: ``after`` (stages), ``settings``, ``devices``, ``models``, ``source``.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Campaign:
     devices: tuple[Device, ...]
     stages: dict[str, Result] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def device(self) -> Device:
@@ -71,9 +77,44 @@ class Stages:
         self.cache = Cache(job.folder / ".stages", fresh=fresh)
 
     def __call__(
-        self, name: str, inputs: Mapping[str, Any], levels: Sequence[str], compute: Callable[[Step], Any]
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        levels: Sequence[str],
+        compute: Callable[[Step], Any],
+        *,
+        after: Sequence[str] = (),
+        settings: Sequence[str] = (),
+        models: Sequence[str] = (),
     ) -> Result:
-        """Run one stage; `compute` takes (done, total) reports and returns plain data and datasets."""
+        """Run one stage.
+
+        Parameters
+        ----------
+        name : str
+        inputs, levels
+            As for :meth:`Cache.run`.
+        compute : callable
+            Takes (done, total) reports and returns plain data and datasets.
+        after : sequence of str
+            Stages whose results it takes; one that takes none takes the cards.
+        settings : sequence of str
+            Settings that it follows.
+        models : sequence of str
+            Compact models that it makes or runs, by their name in the results.
+
+        Notes
+        -----
+        The last three are written down for whoever asks where a number comes from; `inputs` decides what is computed.
+        """
+        chosen = asdict(self.job.settings)
+        self.job.origins[name] = {
+            "after": list(after),
+            "settings": {key: chosen[key] for key in settings},
+            "devices": [] if after else [device.name for device in self.job.devices],
+            "models": list(models),
+            "source": [*levels, self.source],
+        }
 
         def step(done: int, total: int) -> None:
             self.tell(name, done, total, "")
@@ -124,7 +165,78 @@ def part(jobs: Mapping[str, tuple[Any, ...]], workers: Workers, progress: Step) 
 # -- outputs --------------------------------------------------------------------------------------------------------
 
 
-def publish(job: Campaign) -> dict[str, str]:
+def barrier_row(row: Barrier) -> dict[str, Any]:
+    """A row of the barrier database as the results hold it: what is needed to find it in its source."""
+    names = ("material", "species", "quantity", "value", "unit", "source", "locator", "method", "conditions", "via")
+    return {
+        "barrier": row.id,
+        "value_eV": row.value_eV,
+        "text": str(row),
+        "sources": list(row.sources),
+        **{name: getattr(row, name) for name in names},
+    }
+
+
+def finish(
+    job: Campaign,
+    step: Step,
+    results: Callable[[], dict[str, Any]],
+    render: Callable[[], str],
+    *,
+    export: Callable[[], None] = lambda: None,
+) -> None:
+    """Write everything that a reader opens, each file whole: traces, ``results.json`` and ``report.html``.
+
+    Parameters
+    ----------
+    job : Campaign
+        Its ``results`` become what `results` returns and what those of every job hold.
+    step : callable (done, all)
+    results : callable
+        Returns the job's own results; those that name no stage stand first.
+    render : callable
+        Returns the report; called when ``job.results`` is there.
+    export : callable
+        Writes the job's own files.
+    """
+    from .. import __version__
+
+    steps = 4
+    step(0, steps)
+    files = _publish(job)
+    export()
+    step(1, steps)
+    own = results()
+    references = own.pop("references")
+    job.results = {
+        "job": job.name,
+        "version": __version__,
+        "settings": asdict(job.settings),
+        **own,
+        "failures": {
+            f"{name}/{what}": text
+            for name, result in job.stages.items()
+            for what, text in result.data.get("failures", {}).items()
+        },
+        "stages": {name: _record(job, name, result) for name, result in job.stages.items()},
+        "traces": files,
+        "references": references,
+    }
+    write_text(to_json(job.results, indent=1) + "\n", job.folder / "results.json")
+    step(2, steps)
+    page = render()
+    step(3, steps)
+    write_text(page, job.folder / "report.html")
+    step(4, steps)
+
+
+def _record(job: Campaign, name: str, result: Result) -> dict[str, Any]:
+    """What the results say of a stage: its key, where it is kept and what it was made from."""
+    kept = Cache.folder_name(name, result.key)
+    return {"key": result.key, "wall_s": round(result.wall_s, 2), "kept": f".stages/{kept}", **job.origins[name]}
+
+
+def _publish(job: Campaign) -> dict[str, str]:
     """Write every trace; where each lies, by stage and name."""
     files = {}
     for stage, result in job.stages.items():
@@ -136,27 +248,14 @@ def publish(job: Campaign) -> dict[str, str]:
 
 
 def parameters(device: Device) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Every parameter of a card, and those that were calibrated with what they were fitted to."""
-    rows = [asdict(p) | {"origin": p.origin} for p in device.parameters.values()]
-    everything = [{k: p[k] for k in ("name", "value", "unit", "kind", "origin", "range", "note")} for p in rows]
+    """Every number of a card, and those that were calibrated with what they were fitted to."""
+    numbers = [*device.parameters.values(), device.area]
+    numbers += [replace(layer.thickness, name=f"{layer.name} thickness_m") for layer in device.layers]
+    rows = [
+        asdict(p) | {"origin": p.origin, "spread": p.spread and asdict(p.spread) | {"origin": p.spread.origin}}
+        for p in numbers
+    ]
     fitted = [
         {k: p[k] for k in ("name", "value", "unit", "fitted_to", "note")} for p in rows if p["kind"] == "calibrated"
     ]
-    return everything, fitted
-
-
-def summary(job: Campaign) -> dict[str, Any]:
-    """What the results of every job hold."""
-    return {
-        "failures": {
-            f"{name}/{what}": text
-            for name, result in job.stages.items()
-            for what, text in result.data.get("failures", {}).items()
-        },
-        "stages": {n: {"key": r.key, "wall_s": round(r.wall_s, 2)} for n, r in job.stages.items()},
-    }
-
-
-def write_results(job: Campaign) -> None:
-    """Write ``results.json``; whole or not at all."""
-    write_text(to_json(job.results, indent=1) + "\n", job.folder / "results.json")
+    return rows, fitted

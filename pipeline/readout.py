@@ -334,6 +334,9 @@ class IccReadout(_Readout):
         As in :class:`DeltaRuleReadout`; "minmax" gives inputs that read voltages of one sign can carry.
     endurance_cycles : float, > 0
         What `endurance_share_` compares with. Published: 5655.
+    wiring : halidrift.pipeline.crossbar.Wiring, optional
+        Lines of the array that holds the cells; ideal ones if not given. Training sees the currents that they leave
+        and updates by the same rule. ``set_params(wiring=...)`` puts a trained readout on other lines.
     rng : int, Generator or None
         Initial conductances, order of the patterns, write errors.
 
@@ -387,6 +390,7 @@ class IccReadout(_Readout):
         bounds_S: tuple[float, float] | None = None,
         scaling: str = "standard",
         endurance_cycles: float = 5655.0,
+        wiring: Any = None,
         rng: Rng = None,
     ):
         self.cell = cell
@@ -401,6 +405,7 @@ class IccReadout(_Readout):
         self.bounds_S = bounds_S
         self.scaling = scaling
         self.endurance_cycles = endurance_cycles
+        self.wiring = wiring
         self.rng = rng
 
     @property
@@ -411,7 +416,7 @@ class IccReadout(_Readout):
     @property
     def weights_(self) -> NDArray[np.float64]:
         self._fitted()
-        plus, minus = self.conductances_S_
+        plus, minus = self.conductances_S_ if self.wiring is None else self.wiring.transfer_S(self.conductances_S_)
         return (plus - minus) / (self._bounds[1] - self._bounds[0])
 
     @property
@@ -442,25 +447,39 @@ class IccReadout(_Readout):
     def _epoch(
         self, inputs: NDArray[np.float64], labels: NDArray[np.int64], order: NDArray[np.int64], rng: np.random.Generator
     ) -> float:
-        loss = _readout.icc_epoch(
-            inputs,
-            labels,
-            order,
-            self.conductances_S_,
-            self._copy,
-            self.writes_,
-            self.erases_,
-            float(self.learning_rate),
-            _ERRORS[self.error],
-            _UPDATES[self.update],
-            float(self.write_threshold_S),
-            self._copy if self.reference == "digital" else self.conductances_S_,
-            self._bounds,
-            self._spread,
-            rng,
-        )
+        # on resistive lines the network is solved anew after so many patterns, otherwise once an epoch is enough
+        step = len(order) if self.wiring is None else self.wiring.refresh
+        loss = 0.0
+        for start in range(0, len(order), step):
+            part = order[start : start + step]
+            loss += len(part) * _readout.icc_epoch(
+                inputs,
+                labels,
+                part,
+                self.conductances_S_,
+                self._copy,
+                self.writes_,
+                self.erases_,
+                float(self.learning_rate),
+                _ERRORS[self.error],
+                _UPDATES[self.update],
+                float(self.write_threshold_S),
+                self._copy if self.reference == "digital" else self.conductances_S_,
+                self._bounds,
+                self._spread,
+                rng,
+                self._gain(),
+            )
+        loss /= len(order)
         self.history_["writes_mean"].append(float(self.writes_.mean()))
         return loss
+
+    def _gain(self) -> NDArray[np.float64]:
+        """What the lines leave of each conductance, as a share."""
+        G = self.conductances_S_
+        if self.wiring is None:
+            return np.ones_like(G)
+        return np.divide(self.wiring.transfer_S(G), G, out=np.zeros_like(G), where=G > 0)
 
     def _limits(self) -> tuple[float, float]:
         """Bounds of the targets, inside what the cell can be programmed to."""

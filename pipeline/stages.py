@@ -31,7 +31,7 @@ from ..physics import trace as traces
 from ..physics.errors import HalidriftError, OutputError
 from ..physics.files import umask, write_whole
 
-__all__ = ["Cache", "Result", "Workers", "check_writable", "digest", "source_digest"]
+__all__ = ["Cache", "Result", "Workers", "check_writable", "digest", "file_digest", "source_digest"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PART = ".part"  # ends every name that is not finished
@@ -105,6 +105,18 @@ def source_digest(*levels: str) -> str:
     return total.hexdigest()
 
 
+def file_digest(folder: str | os.PathLike[str], names: Sequence[str]) -> str:
+    """Hash of the content of files of the user's, each by its name with or without ``.gz``; a missing one is none."""
+    total = hashlib.sha256()
+    for name in names:
+        for file in (Path(folder) / name, Path(folder) / f"{name}.gz"):
+            if file.is_file():
+                total.update(file.name.encode())
+                with open(file, "rb") as stream:
+                    total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
 def check_writable(folder: str | os.PathLike[str], *, option: str = "--out") -> Path:
     """Make the output folder and prove that a file can be written there, before any work is done.
 
@@ -166,9 +178,14 @@ class Cache:
                 action="Choose another folder with --out",
             ) from error
 
+    @staticmethod
+    def folder_name(stage: str, key: str) -> str:
+        """Name of the folder of one result."""
+        return f"{stage}-{key[:20]}"
+
     def place(self, stage: str, key: str) -> Path:
         """Folder of one result."""
-        return self.folder / f"{stage}-{key[:20]}"
+        return self.folder / self.folder_name(stage, key)
 
     def load(self, stage: str, key: str) -> Result | None:
         """The result of a stage, if it was finished with the same inputs."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,8 @@ class Target:
         Values that count as a hit, bounds included. An "about" in the paper is taken as a factor of two.
     source : str
         Bib key; empty where no paper prints it.
+    handle : str
+        Short name for the command line, for those that are asked for often.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Target:
     low: float = -math.inf
     high: float = math.inf
     source: str | None = None
+    handle: str = ""
 
     @property
     def checkable(self) -> bool:
@@ -70,6 +73,8 @@ def quantity(
     note: str = "",
     made_by: str = "",
     skipped: str = "",
+    stages: Sequence[str] = (),
+    devices: Sequence[Device] | None = None,
 ) -> dict[str, Any]:
     """One line of the results: a value beside its target.
 
@@ -89,6 +94,10 @@ def quantity(
         What computed it.
     skipped : str
         Why it was not attempted: neither hit nor miss, and of no kind.
+    stages : sequence of str
+        Stages of the job, or ``"stage/trace"``, that it was read off.
+    devices : sequence of Device, optional
+        Every card that it rests on; `device` alone if not given.
     """
     if skipped:
         kind = ""
@@ -104,13 +113,15 @@ def quantity(
     elif value is None:
         hit = False if target.checkable else None
     elif isinstance(value, str):
-        hit = value == target.text
+        # words of no paper are nothing to miss
+        hit = value == target.text if target.source else None
     elif target.checkable:
         hit = bool(target.low <= value <= target.high)
     verdict = {True: "hit", False: "miss", None: "not computed" if skipped else "no number to compare with"}[hit]
     return {
         "id": target.id,
         "quantity": target.name,
+        "handle": target.handle,
         "value": value if not isinstance(value, float) or math.isfinite(value) else None,
         "unit": target.unit,
         "kind": kind,
@@ -122,6 +133,8 @@ def quantity(
         "locator": target.locator,
         "uncertainty": uncertainty if uncertainty is None or math.isfinite(uncertainty) else None,
         "made_by": made_by,
+        "stages": [] if skipped else list(stages),
+        "devices": [d.name for d in ([device] if devices is None else devices)],
         "note": note,
     }
 

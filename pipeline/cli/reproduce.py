@@ -60,12 +60,16 @@ def reproduce_kim2019(
         bool,
         typer.Option("--quick", help="Fewer points of every protocol: half a minute, once everything is compiled."),
     ] = False,
+    mnist: Annotated[
+        Path | None,
+        typer.Option("--mnist", help="Folder of MNIST's four IDX files, plain or .gz: tries the 28 x 28 digits."),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget finished stages.")] = False,
 ) -> None:
-    """Kim et al. 2019: plasticity, retention, energy and activation energy of the 2D to 3D synapses, report.
+    """Kim et al. 2019: plasticity, retention, energy, activation energy and digits of the 2D to 3D synapses, report.
 
     Example: halidrift reproduce kim2019 --out results/kim2019
     """
@@ -74,7 +78,9 @@ def reproduce_kim2019(
     check_writable(out)
     from .. import kim2019 as paper
 
-    settings = paper.Settings(films=tuple(n.strip() for n in films.split(",")), quick=quick)
+    settings = paper.Settings(
+        films=tuple(n.strip() for n in films.split(",")), quick=quick, mnist=None if mnist is None else str(mnist)
+    )
     job = _run(
         paper.STAGES,
         out,

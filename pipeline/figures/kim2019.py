@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ._style import COLOURS, below, panels, styled
 
-__all__ = ["arrhenius", "conditions", "energy", "forgetting", "plasticity", "single", "update"]
+__all__ = ["arrhenius", "conditions", "digits", "energy", "forgetting", "plasticity", "single", "update"]
 
 Array = NDArray[np.float64]
 
@@ -147,10 +147,10 @@ def conditions(rows: Mapping[str, Mapping[str, float]], table: Mapping[str, Sequ
 
 
 @styled
-def update(curves: Mapping[str, Array]) -> Figure:
-    """Conductance after each potentiating and depressing spike; n = 3 apart with the straight line."""
-    figure, axes = panels(7.6, 3.6, 1, 2)
-    left, right = axes[0]
+def update(curves: Mapping[str, Array], late: Mapping[str, Array], how: str) -> Figure:
+    """Conductance after each potentiating and depressing spike: n = 3 with the straight line, every film, read late."""
+    figure, axes = panels(9.6, 3.6, 1, 3)
+    left, right, last = axes[0]
     if "3" in curves:
         G = 1e12 * curves["3"]
         half = G.size // 2
@@ -166,6 +166,12 @@ def update(curves: Mapping[str, Array]) -> Figure:
     right.set_xlabel("spike")
     right.set_ylabel("over the first")
     right.set_title("Every film")
+    for film, values in late.items():
+        share = (values - values.min()) / np.ptp(values)
+        last.plot(np.arange(1, values.size + 1), share, label=_label(film), **_look(film))
+    last.set_xlabel("spike")
+    last.set_ylabel("share of its range")
+    last.set_title("Every film, read\n" + how.replace(", ", ",\n"))
     below(figure, left, right, columns=4)
     return figure
 
@@ -224,4 +230,79 @@ def arrhenius(
     right.set_ylim(bottom=0.0)
     right.set_title("Activation energy of the resistance")
     below(figure, left, right, columns=5)
+    return figure
+
+
+_READS = {"update": ("vermillion", "o"), "late": ("blue", "s")}
+
+
+@styled
+def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> Figure:
+    """Test accuracy against epochs and by film, and the confusion matrices of n = 3.
+
+    `rows` are those of ``results.json``: one for each network.
+    """
+    found = {row["case"]: row for row in rows}
+    figure, axes = panels(8.6, 6.6, 2, 2, height_ratios=[1.0, 1.25])
+    curves, films = axes[0]
+
+    def words(read: str) -> str:
+        return str(next((row["read"] for row in rows if row["case"] == f"n3-{read}"), ""))
+
+    shown = {
+        "float": ("black", "floating point"),
+        "linear_20": ("green", "20 even steps"),
+        **{f"n3-{read}": (colour, "n = 3, read " + words(read)) for read, (colour, _) in _READS.items()},
+    }
+    for case, (colour, label) in shown.items():
+        if case in found:
+            history = np.asarray(found[case]["history_percent"])
+            epochs = np.arange(1, history.shape[1] + 1)
+            mean, spread = history.mean(axis=0), history.std(axis=0, ddof=1 if len(history) > 1 else 0)
+            curves.plot(epochs, mean, color=COLOURS[colour], label=label)
+            curves.fill_between(epochs, mean - spread, mean + spread, color=COLOURS[colour], alpha=0.2, linewidth=0)
+    names = [n for n in _FILMS if f"n{n}-update" in found]
+    for read, (colour, marker) in _READS.items():
+        own = [(at, found[f"n{n}-{read}"]) for at, n in enumerate(names) if f"n{n}-{read}" in found]
+        films.errorbar(
+            [at for at, _ in own],
+            [row["test_percent"] for _, row in own],
+            [row["spread_percent"] for _, row in own],
+            color=COLOURS[colour],
+            marker=marker,
+            linestyle="none",
+            capsize=3,
+        )
+    films.set_xticks(range(len(names)), ["∞" if n == "inf" else n for n in names])
+    films.set_xlabel("n")
+    curves.set_xlabel("epoch")
+    curves.set_title("8 × 8 digits, images that were held back")
+    films.set_title("After the last epoch, by film")
+    for ax in (curves, films):
+        ax.axhline(paper_percent, color=COLOURS["grey"], linestyle=":", label=f"paper, n = 3: {paper_percent:g} %")
+        ax.axhline(10.0, color=COLOURS["grey"], linewidth=0.8, label="chance")
+        ax.set_ylim(0.0, 100.0)
+        ax.set_ylabel("accuracy (%)")
+    for ax, read in zip(axes[1], _READS, strict=True):
+        row = found.get(f"n3-{read}")
+        if row is None:
+            ax.axis("off")
+            continue
+        matrix = 100.0 * np.asarray(row["confusion"])
+        picture = ax.imshow(matrix, cmap="cividis", vmin=0.0, vmax=100.0)
+        for true in range(len(matrix)):
+            for told in range(len(matrix)):
+                if matrix[true, told] >= 0.5:
+                    colour = "black" if matrix[true, told] > 55 else "white"
+                    text = f"{matrix[true, told]:.0f}"
+                    ax.text(told, true, text, ha="center", va="center", color=colour, fontsize=6.5)
+        ax.set_xticks(range(len(matrix)))
+        ax.set_yticks(range(len(matrix)))
+        ax.set_xlabel("recognised as")
+        ax.set_ylabel("digit")
+        ax.set_title("n = 3, read " + words(read).replace(", ", ",\n"))
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+        figure.colorbar(picture, ax=ax, label="share of the digit (%)", shrink=0.85)
+    below(figure, curves, films, columns=2)
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from ...physics.database import Database
 from ...physics.device import Device
 from ...physics.errors import InputError
 from ...physics.waveform import Waveform
-from ..campaign import Campaign, Progress, Stages, attempt, parameters, part, prepared, publish, summary, write_results
-from ..stages import Result, Workers, write_text
+from ..campaign import Campaign, Progress, Stages, Step, attempt, barrier_row, finish, parameters, part, prepared
+from ..stages import Result, Workers
 from . import report, verdicts
 
 __all__ = ["STAGES", "Settings", "john2022", "stimuli"]
@@ -171,12 +171,9 @@ def _barriers(device: Device) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
         others = database.select(species=row.species, quantity=row.quantity, is_bound=False)
         rows.append(
             {
+                **barrier_row(row),
                 "parameter": name,
-                "barrier": row.id,
-                "value_eV": row.value_eV,
-                "text": str(row),
                 "note": parameter.note,
-                "sources": list(row.sources),
                 "published_range_eV": list(others.range()),
                 "published_rows": len(others),
             }
@@ -426,24 +423,29 @@ def john2022(
             },
             kmc,
             lambda p: _kmc_volatile(card, s, workers, p),
+            settings=("seed", "temperature_K", "pulse_replicas", "control_replicas", "amplitudes_V", "samples_per_V"),
         )
         nonvolatile = stage(
             "kmc_nonvolatile",
             {**base, "seed": s.seed, "replicas": s.loop_replicas, "stimuli": hard},
             kmc,
             lambda p: _kmc_nonvolatile(card, s, workers, p),
+            settings=("seed", "temperature_K", "loop_replicas", "compliances_A", "retention_s", "samples_per_V"),
         )
         fem = stage(
             "fem",
             {**base, "stimuli": steep},
             ["physics", "fem"],
             lambda p: _fem(card, s, workers, p),
+            settings=("temperature_K", "compliances_A", "samples_per_V"),
         )
     compact = stage(
         "compact",
         {"upstream": [volatile.key, nonvolatile.key, fem.key]},
         ["physics", "compact"],
         lambda p: _compact(s, volatile, nonvolatile, fem, p),
+        after=("kmc_volatile", "kmc_nonvolatile", "fem"),
+        models=("volatile", "nonvolatile"),
     )
     from ...compact import NonVolatile, Volatile
 
@@ -455,61 +457,47 @@ def john2022(
         {"upstream": compact.key, "seed": s.seed, "per_class": s.per_class},
         [*network, "pipeline/reservoir.py", "pipeline/spikes.py"],
         lambda p: _reservoir(s, cell, p),
+        after=("compact",),
+        settings=("seed", "per_class"),
+        models=("volatile",),
     )
     stage(
         "readouts",
         {"upstream": [compact.key, reservoir.key], "seed": s.seed, "epochs": s.epochs, "trainings": s.trainings},
         [*network, "pipeline/readout.py", "pipeline/_readout.py"],
         lambda p: _readouts(s, reservoir.traces["states"], synapse, p),
+        after=("reservoir", "compact"),
+        settings=("seed", "epochs", "trainings"),
+        models=("nonvolatile",),
     )
     _write(job, cell, synapse, lambda done, total: stage.tell("report", done, total, ""))
     stage.tell("report", 1, 1, "done")
     return job
 
 
-def _write(job: Campaign, cell: Any, synapse: Any, progress: Callable[[int, int], None]) -> None:
-    """Everything that a reader opens; each file appears whole."""
-    from ... import __version__
+def _write(job: Campaign, cell: Any, synapse: Any, step: Step) -> None:
+    def export() -> None:
+        for model, stem in ((cell, "cell"), (synapse, "synapse")):
+            for suffix in (".sp", ".va"):
+                model.export(job.folder / f"{stem}{suffix}")
 
-    s, steps = job.settings, 5
-    progress(0, steps)
-    files = publish(job)
-    progress(1, steps)
-    for model, stem in ((cell, "cell"), (synapse, "synapse")):
-        for suffix in (".sp", ".va"):
-            model.export(job.folder / f"{stem}{suffix}")
-    progress(2, steps)
-    quantities = verdicts.quantities(job.stages, s, job.device, cell, synapse)
-    everything, fitted = parameters(job.device)
-    job.results = {
-        "job": "john2022",
-        "version": __version__,
-        "device": job.device.name,
-        "settings": asdict(s),
-        "statement": "No accuracy, confusion matrix or other network result enters any fit or any device parameter. "
-        "What was calibrated is listed below with the device-level observable that it was fitted to.",
-        "quantities": quantities,
-        "calibrated_parameters": fitted,
-        "device_parameters": everything,
-        "fitted_parameters": {
-            name: job.stages["compact"].data[name]["parameters"] for name in ("volatile", "nonvolatile")
-        },
-        "fit_warnings": {name: job.stages["compact"].data[name]["warnings"] for name in ("volatile", "nonvolatile")},
-        "barriers": job.stages["barriers"].data["rows"],
-        "readouts": {
-            name: {
-                key: [run[key] for run in job.stages["readouts"].data[name]]
-                for key in ("train_accuracy", "test_accuracy", "confusion", "history")
-            }
-            for name in ("delta", "icc")
-        },
-        **summary(job),
-        "traces": files,
-        "references": verdicts.references(job.stages, job.device, cell, synapse),
-    }
-    write_results(job)
-    progress(3, steps)
-    page = report.render(job, cell, synapse, STAGES)
-    progress(4, steps)
-    write_text(page, job.folder / "report.html")
-    progress(5, steps)
+    def results() -> dict[str, Any]:
+        everything, fitted = parameters(job.device)
+        compact, readouts = job.stages["compact"].data, job.stages["readouts"].data
+        models, rules = ("volatile", "nonvolatile"), ("delta", "icc")
+        kept = ("train_accuracy", "test_accuracy", "confusion", "history")
+        return {
+            "device": job.device.name,
+            "statement": "No accuracy, confusion matrix or other network result enters any fit or any device "
+            "parameter. What was calibrated is listed below with the device-level observable that it was fitted to.",
+            "quantities": verdicts.quantities(job.stages, job.settings, job.device, cell, synapse),
+            "calibrated_parameters": fitted,
+            "device_parameters": everything,
+            "fitted_parameters": {name: compact[name]["parameters"] for name in models},
+            "fit_warnings": {name: compact[name]["warnings"] for name in models},
+            "barriers": job.stages["barriers"].data["rows"],
+            "readouts": {name: {key: [run[key] for run in readouts[name]] for key in kept} for name in rules},
+            "references": verdicts.references(job.stages, job.device, cell, synapse),
+        }
+
+    finish(job, step, results, lambda: report.render(job, cell, synapse, STAGES), export=export)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -148,20 +149,29 @@ def quantities(
     def add(key: str, value: Any, **details: Any) -> None:
         rows.append(quantity(key, value, device=device, **details))
 
-    _inputs(add, stages, settings, device)
-    _volatile(add, stages["kmc_volatile"], settings, cell)
+    def of(*names: str) -> Any:
+        """`add` for rows that are read off these stages, unless a row names its own."""
+        return partial(add, stages=names)
+
+    _inputs(of("reservoir"), stages, settings, device)
+    _volatile(of("kmc_volatile"), stages["kmc_volatile"], settings, cell)
     _nonvolatile(add, stages, settings)
-    _memory(add, stages["reservoir"])
-    _network(add, stages["readouts"], synapse)
+    _memory(of("reservoir"), stages["reservoir"])
+    _network(of("readouts"), stages["readouts"], synapse)
     return rows
 
 
 def _inputs(add: Any, stages: Mapping[str, Result], settings: Any, device: Device) -> None:
     film = device.film.thickness
-    add("J-STACK-01/thickness of the CsPbBr3 film", film.value, kind=film.kind, made_by="device card")
+    add("J-STACK-01/thickness of the CsPbBr3 film", film.value, kind=film.kind, made_by="device card", stages=())
     hop = device["hop_barrier_eV"]
     add(
-        "X-HOP/migration barrier of Ag+", hop.value, kind=hop.kind, made_by="database", note=f"{hop.origin}; {hop.note}"
+        "X-HOP/migration barrier of Ag+",
+        hop.value,
+        kind=hop.kind,
+        made_by="database",
+        note=f"{hop.origin}; {hop.note}",
+        stages=("barriers",),
     )
     task = stages["reservoir"].data["task"]
     full = settings.per_class == 4975
@@ -211,6 +221,7 @@ def _volatile(add: Any, kmc: Result, settings: Any, cell: Any) -> None:
         tau.value,
         uncertainty=tau.standard_error,
         made_by="compact model fitted to KMC",
+        stages=("compact",),
         note="relaxation time of the fitted model",
     )
     value, error, count, censored = relaxed(main, level=0.05)
@@ -275,6 +286,7 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
     failed |= {f"fem {k}": v for k, v in fem.data["failures"].items()}
     for name, result in (("kmc", kmc), ("fem", fem)):
         loop, text = result.traces.get(top), failed.get(f"{name} {top}", "")
+        stage = "kmc_nonvolatile" if name == "kmc" else "fem"
         who = f"{'KMC' if name == 'kmc' else 'continuum'}, 0/+5/0/-7/0 V at 1 V/s, 1 mA"
         value, error = _median(_each(loop, characterise.set_voltage))
         # the growth that ends in a SET is over before the compliance acts
@@ -286,6 +298,7 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
             uncertainty=error,
             made_by=who,
             note=text or f"{parent} fitted to the set voltage of this model",
+            stages=(stage,),
         )
         value, error = _median(_each(loop, lambda run: characterise.on_off(run).read))
         add(
@@ -295,12 +308,14 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
             uncertainty=error,
             made_by=who,
             note=text or "OFF is leakage_S, which was fitted to the volatile on/off; only ON is predicted",
+            stages=(stage,),
         )
         left = _each(loop, lambda run: characterise.lrs_conductance(run) / float(run["conductance"].isel(time=-1)))
         value, error = _median(left)
         threshold, _ = _median(_each(loop, characterise.reset_voltage))
         note = text or ("no RESET" if threshold is None else f"half of the conductance is gone at {threshold:.2f} V")
-        add("J-DRIFT-05/on/off after the erase of 0 to -7 V", value, uncertainty=error, made_by=who, note=note)
+        key = "J-DRIFT-05/on/off after the erase of 0 to -7 V"
+        add(key, value, uncertainty=error, made_by=who, note=note, stages=(stage,))
     kept = kmc.traces.get("retention")
     value = None
     if kept is not None:
@@ -312,6 +327,7 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
         kind="predicted",
         made_by=f"KMC, held at 0.1 V for {settings.retention_s:.0e} s",
         note=failed.get("kmc retention", "one filament written by 5 V, 5 ms at 1 mA"),
+        stages=("kmc_nonvolatile",),
     )
     soft = stages["kmc_volatile"].traces["snapshot"]["metal_atoms"].isel(time=-1)
     hard = kmc.traces.get("write")
@@ -321,25 +337,29 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
         ratio,
         made_by="KMC",
         note=failed.get("kmc write", "after 5 V, 5 ms and after 1 V, 20 ms"),
+        stages=("kmc_volatile", "kmc_nonvolatile"),
     )
     add(
         "J-DRIFT-07/Au electrode: rise of the conductance",
         _rise(stages["kmc_volatile"].traces["sweep_gold"]),
         made_by="KMC, 0-2-0 V at 1 V/s, 1 uA",
+        stages=("kmc_volatile",),
     )
     add(
         "J-DRIFT-07/Au electrode: rise of the conductance",
         _rise(kmc.traces.get("write_gold")),
         made_by="KMC, one write of 5 V, 5 ms",
         note=failed.get("kmc write_gold", _onset(kmc.traces.get("write_gold"))),
+        stages=("kmc_nonvolatile",),
     )
     add(
         "J-DRIFT-07/Au electrode: rise of the conductance",
         _rise(fem.traces.get("set_gold")),
         made_by="continuum, 0/+5/0 V at 1 V/s, 1 mA",
         note=failed.get("fem set_gold", ""),
+        stages=("fem",),
     )
-    for name, result in (("KMC", kmc), ("continuum", fem)):
+    for name, stage, result in (("KMC", "kmc_nonvolatile", kmc), ("continuum", "fem", fem)):
         currents, conductances = programmed(result)
         text = "; ".join(f"{k}: {v}" for k, v in result.data["failures"].items() if k.startswith(("loop_", "set_")))
         if np.unique(currents).size < 3:
@@ -354,8 +374,10 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
             uncertainty=law["exponent_error"],
             made_by=name,
             note=note,
+            stages=(stage,),
         )
-        add("J-ICC-01/Icc to G: R2 of the straight line", law["r2"], made_by=name, note=note)
+        key = "J-ICC-01/Icc to G: R2 of the straight line"
+        add(key, law["r2"], made_by=name, note=note, stages=(stage,))
 
 
 def _memory(add: Any, reservoir: Result) -> None:
@@ -424,9 +446,11 @@ def _network(add: Any, readouts: Result, synapse: Any) -> None:
         kind="assumed",
         made_by="compact model",
         note=f"at {top:.1e} A; series_resistance_ohm is assumed within the bound that 3.5 mS sets",
+        stages=("compact",),
     )
     spread = synapse.value("conductance_spread_S") + synapse.value("conductance_spread_slope_1_V") * top
-    add("J-ICC-02/spread of a programmed conductance at 1 mA", spread, made_by="compact model")
+    key = "J-ICC-02/spread of a programmed conductance at 1 mA"
+    add(key, spread, made_by="compact model", stages=("compact",))
 
 
 def references(stages: Mapping[str, Result], device: Device, cell: Any, synapse: Any) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,21 +16,11 @@ from ...physics.database import Database
 from ...physics.device import Device
 from ...physics.errors import InputError
 from ...physics.waveform import Waveform
-from ..campaign import (
-    Campaign,
-    Progress,
-    Stages,
-    Step,
-    attempt,
-    parameters,
-    part,
-    prepared,
-    publish,
-    summary,
-    write_results,
-)
-from ..stages import Workers, write_text
+from ..campaign import Campaign, Progress, Stages, Step, attempt, barrier_row, finish, parameters, part, prepared
+from ..digits import MNIST_FILES, mnist
+from ..stages import Workers, file_digest
 from . import report, verdicts
+from .recognition import READS, recognise
 from .targets import AREAS_UM2, FILMS
 
 __all__ = ["STAGES", "Play", "Settings", "kim2019", "plan"]
@@ -42,11 +32,15 @@ STAGES = {
     "retention": "forgetting, as published and otherwise",
     "energy": "energy by area and amplitude",
     "arrhenius": "resistance against temperature",
+    "digits": "handwritten digits",
     "report": "results and report",
 }
 """Stages in the order in which they run, with what they do."""
 
 _LONGEST_STEP_S = 5.0  # the error bounds the steps; this only lets a slow decay be slow
+_NETWORK = ("digits", "_digits", "readout", "_readout", "kim2019/recognition")  # modules of the stage of the digits
+_MIXED = 60  # spikes of random sign
+_LATE_S = 10e-3  # from a late read to the next spike
 
 
 @dataclass(frozen=True)
@@ -74,6 +68,16 @@ class Settings:
         Published time axis: 15.
     temperatures_K : tuple of float, K
         Of the Arrhenius plot. Not published.
+    late_gap_s : float, s
+        Between the spikes of a second update curve, each read 10 ms before the next spike. Not published.
+    seed : int, >= 0
+        What is drawn for the digits follows from it: splits, orders and roundings. No film draws anything.
+    epochs : int, >= 1
+        Of the digits. Not published. At most 5 in a quick run.
+    trainings : int, >= 1
+        Of each network, from which accuracies have their spread. At most 2 in a quick run.
+    mnist : str, optional
+        Folder of MNIST's four IDX files; without it the 28 x 28 images are not tried.
     """
 
     films: tuple[str, ...] = FILMS
@@ -86,6 +90,11 @@ class Settings:
     window_s: tuple[float, float] = (0.1, 15.0)
     watch_s: float = 15.0
     temperatures_K: tuple[float, ...] = (280.0, 300.0, 320.0, 340.0)
+    late_gap_s: float = 0.3
+    seed: int = 2019
+    epochs: int = 20
+    trainings: int = 5
+    mnist: str | None = None
 
     def __post_init__(self) -> None:
         unknown = [n for n in self.films if n not in FILMS]
@@ -98,6 +107,12 @@ class Settings:
                 raise InputError(f"{name} must be positive", got=getattr(self, name), allowed="> 0")
         if not (np.isfinite(self.retention_read_V) and self.retention_read_V != 0):
             raise InputError("retention_read_V must be finite and not zero", got=self.retention_read_V)
+        for name, least in (("seed", 0), ("epochs", 1), ("trainings", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not np.isfinite(value) or int(value) != value or value < least:
+                raise InputError(f"{name} must be a whole number", got=value, allowed=f">= {least}")
+        if not (np.isfinite(self.late_gap_s) and self.late_gap_s >= 2 * _LATE_S):
+            raise InputError("late_gap_s is out of range", got=self.late_gap_s, allowed=f">= {2 * _LATE_S:g} s")
         low, high = self.window_s
         if not 0 < low < high <= self.watch_s:
             raise InputError(
@@ -127,7 +142,15 @@ def plan(s: Settings) -> dict[str, dict[str, Play]]:
     intervals = (20, 60, 180) if s.quick else tuple(range(20, 181, 20))
     rates = (2.8, 10.0, 25.0) if s.quick else (2.8, 5.0, 7.1, 10.0, 12.5, 16.7, 20.0, 25.0)
     counts = (1, 10) if s.quick else (1, 3, 10)
-    plays: dict[str, dict[str, Play]] = {name: {} for name in STAGES if name not in ("barriers", "report")}
+    plays: dict[str, dict[str, Play]] = {name: {} for name in STAGES if name not in ("barriers", "digits", "report")}
+    late: dict[str, Any] = {
+        "gap_s": s.late_gap_s,
+        "read_delay_s": s.late_gap_s - _LATE_S,
+        "rest_s": s.late_gap_s,
+    }
+    soon: dict[str, Any] = {"gap_s": s.gap_s, **common}
+    # one order of signs for every film and for both ways of reading
+    signs = np.random.default_rng([s.seed, 0]).choice([-1.0, 1.0], _MIXED)
     forget: dict[str, Any] = {
         "count": 30,
         "gap_s": s.gap_s,
@@ -146,7 +169,11 @@ def plan(s: Settings) -> dict[str, dict[str, Play]]:
             "numbers": synapse.numbers(gap_s=s.gap_s, **common),
         }
         plays["plasticity"] |= {f"n{n}-{k}": Play(n, w, T) for k, w in plasticity.items()}
-        plays["update"][f"n{n}-update"] = Play(n, synapse.update(gap_s=s.gap_s, **common), T)
+        for end, reads in (("", soon), ("late", late)):
+            apart = {k: v for k, v in reads.items() if k != "gap_s"}
+            mixed = synapse.spikes(signs * synapse.SPIKE_V, synapse.SPIKE_S, reads["gap_s"], **apart)
+            plays["update"][f"n{n}-{end or 'update'}"] = Play(n, synapse.update(**reads), T)
+            plays["update"][f"n{n}-mixed{end and '_late'}"] = Play(n, mixed, T)
         other = {
             "published": forget,
             "read_-0.01V": {**forget, "read_V": synapse.READ_V},
@@ -181,11 +208,8 @@ def _barriers(devices: Mapping[str, Device]) -> tuple[dict[str, Any], dict[str, 
     database = Database.load()
     rows = []
     for n, device in devices.items():
-        parameter = device["hop_barrier_eV"]
-        row = database.get(parameter.barrier)
-        rows.append(
-            {"film": n, "barrier": row.id, "value_eV": row.value_eV, "text": str(row), "sources": list(row.sources)}
-        )
+        row = database.get(device["hop_barrier_eV"].barrier)
+        rows.append({"film": n, **barrier_row(row)})
     lowest = {
         species: min(
             float(database.select(species=species, quantity="migration_barrier", source=source).range()[0])
@@ -234,15 +258,17 @@ def kim2019(
     OutputError
         If the folder cannot be written; tried before any work.
     InputError, DataError
-        If a card or a setting is wrong.
+        If a card, a setting or a file of MNIST is wrong.
 
     Notes
     -----
-    Nothing is drawn at random. Finished stages lie in ``out/.stages`` and are used again as long as cards, settings
+    Only the digits draw at random. Finished stages lie in ``out/.stages`` and are used again as long as cards, settings
     and code are the same.
     """
     s = Settings() if settings is None else settings
     own = {} if devices is None else dict(devices)
+    if s.mnist is not None:
+        mnist(s.mnist)  # a wrong file is told before minutes of work
     folder, cards, count = prepared(out, [own.get(n, f"kim2019-n{n}") for n in s.films], processes)
     job = Campaign("kim2019", folder, s, cards)
     films = dict(zip(s.films, cards, strict=True))
@@ -254,6 +280,12 @@ def kim2019(
         ["physics"],
         lambda step: _barriers(films),
     )
+    every = ("temperature_K", "read_delay_s", "gap_s", "quick")
+    follows = {
+        "update": (*every, "late_gap_s", "seed"),
+        "retention": (*every, "lead_s", "retention_read_V", "watch_s", "temperatures_K"),
+        "arrhenius": ("temperatures_K", "read_delay_s", "retention_read_V", "lead_s"),
+    }
     with Workers(count) as workers:
 
         def played(plays: dict[str, Play], step: Step) -> Any:
@@ -261,41 +293,48 @@ def kim2019(
 
         for name, plays in plan(s).items():
             inputs = {k: [base[p.film], p.waveform.to_dict(), p.temperature_K, p.area_m2] for k, p in plays.items()}
-            stage(name, {"plays": inputs}, ["physics", "fem"], partial(played, plays))
+            stage(
+                name,
+                {"plays": inputs},
+                ["physics", "fem"],
+                partial(played, plays),
+                settings=follows.get(name, every),
+            )
+        told = ("seed", "epochs", "trainings", "quick", "films", "mnist")
+        stage(
+            "digits",
+            {
+                "upstream": job.stages["update"].key,
+                "mnist": None if s.mnist is None else file_digest(s.mnist, MNIST_FILES),
+                **{name: getattr(s, name) for name in told if name != "mnist"},
+            },
+            ["physics", "compact", *(f"pipeline/{name}.py" for name in _NETWORK)],
+            lambda step: recognise(s, job.stages["update"].traces, workers, step),
+            after=("update",),
+            settings=told,
+            models=tuple(f"n{n}-{read}" for n in s.films for read in READS),
+        )
     _write(job, films, lambda done, total: stage.tell("report", done, total, ""))
     stage.tell("report", 1, 1, "done")
     return job
 
 
-def _write(job: Campaign, films: Mapping[str, Device], progress: Step) -> None:
-    """Everything that a reader opens; each file appears whole."""
-    from ... import __version__
+def _write(job: Campaign, films: Mapping[str, Device], step: Step) -> None:
+    def results() -> dict[str, Any]:
+        tables = {n: parameters(card) for n, card in films.items()}
+        return {
+            "devices": {n: card.name for n, card in films.items()},
+            "statement": "What was calibrated is listed below with the number that it was fitted to; a hit there is no "
+            "prediction. No number of recognised digits enters any fit. Absorption (K-OPT) is no matter of this model.",
+            "quantities": verdicts.quantities(job, films),
+            "retention": verdicts.forgetting(job),
+            "digits": verdicts.networks(job),
+            "fitted_parameters": verdicts.curves(job),
+            "calibrated_parameters": {n: fitted for n, (_, fitted) in tables.items()},
+            "device_parameters": {n: everything for n, (everything, _) in tables.items()},
+            "fit_count": verdicts.fit_count(films),
+            "barriers": job.stages["barriers"].data["rows"],
+            "references": verdicts.references(job),
+        }
 
-    steps = 4
-    progress(0, steps)
-    files = publish(job)
-    progress(1, steps)
-    tables = {n: parameters(card) for n, card in films.items()}
-    job.results = {
-        "job": "kim2019",
-        "version": __version__,
-        "devices": {n: card.name for n, card in films.items()},
-        "settings": asdict(job.settings),
-        "statement": "What was calibrated is listed below with the number that it was fitted to; a hit there is no "
-        "prediction. Digits (K-DIG) and absorption (K-OPT) are no matter of this continuum model.",
-        "quantities": verdicts.quantities(job, films),
-        "retention": verdicts.forgetting(job),
-        "calibrated_parameters": {n: fitted for n, (_, fitted) in tables.items()},
-        "device_parameters": {n: everything for n, (everything, _) in tables.items()},
-        "fit_count": verdicts.fit_count(films),
-        "barriers": job.stages["barriers"].data["rows"],
-        **summary(job),
-        "traces": files,
-        "references": verdicts.references(job),
-    }
-    write_results(job)
-    progress(2, steps)
-    page = report.render(job, STAGES)
-    progress(3, steps)
-    write_text(page, job.folder / "report.html")
-    progress(4, steps)
+    finish(job, step, results, lambda: report.render(job, STAGES))

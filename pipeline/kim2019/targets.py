@@ -1,9 +1,9 @@
 """What Kim et al. 2019 report, number by number, film by film.
 
 Tolerances, fixed before any run: an "about" is met within a factor of two; m of Table 2 within 10 %, b within 25 %
-(b = t0^m, so an error of 10 % in m moves b by as much); "almost linearly" is R2 >= 0.95 of the straight line, as for
-the linear law of John et al., "gradually" that no spike makes more than four times its even share of the range;
-"linear in area" is an exponent within 0.1 % of 1; E_A is met within 5 meV.
+(b = t0^m, so an error of 10 % in m moves b by as much); "almost linearly" is R2 >= 0.95 of the straight line and an
+accuracy is met within 2 %, both as for John et al.; "gradually" is that no spike makes more than four times its even
+share of the range; "linear in area" is an exponent within 0.1 % of 1; E_A is met within 5 meV.
 """
 
 from __future__ import annotations
@@ -76,6 +76,36 @@ def _by_film() -> list[Target]:
     return rows
 
 
+def _digits() -> list[Target]:
+    """The paper calls its accuracies training results: of which images is left open. Those held back are compared."""
+    rows = [
+        Target(
+            "K-DIG-01",
+            f"handwritten digits, {size}{end}",
+            "%",
+            f"{percent}",
+            "p. 6",
+            percent - 2.0,
+            percent + 2.0,
+            handle=f"accuracy_{size.replace(' ', '')}{end and '_late'}",
+        )
+        for size, percent in (("8 x 8", 91.26), ("28 x 28", 84.24))
+        for end in ("", ", read late")
+    ]
+    own = [
+        ("floating-point perceptron, 8 x 8", "%", "the ceiling"),
+        ("20 even steps, 8 x 8", "%", "an ideal synapse"),
+    ]
+    for end in ("", ", read late"):
+        own += [
+            (f"films by accuracy, 8 x 8{end}", "", "not printed; the paper trains n = 3 alone"),
+            (f"spikes of the most used synapse, 8 x 8{end}", "1", "not printed"),
+            (f"energy of a training, 8 x 8{end}", "J", "not printed"),
+            (f"error of the curve for spikes of any order{end}", "1", "0 if the conductance were the whole state"),
+        ]
+    return rows + [Target("X-DIG", name, unit, text, "pipeline.digits", source="") for name, unit, text in own]
+
+
 TARGETS: dict[str, Target] = table(
     Target("K-STACK-01", "stack", "", "ITO/BCCP/OHP/Al", "p. 2, Fig. 1"),
     Target("K-STACK-02", "films, n", "", "1, 2, 3, 4, 5, inf", "p. 2"),
@@ -131,8 +161,15 @@ TARGETS: dict[str, Target] = table(
         high=0.2,
     ),
     Target("K-LTP-01", "n = 3: asymmetry", "1", "not printed; 0 is symmetric", "p. 6"),
-    Target("K-DIG-01", "handwritten digits, 8 x 8", "%", "91.26", "p. 6", 89.26, 93.26),
-    Target("K-DIG-01", "handwritten digits, 28 x 28", "%", "84.24", "p. 6", 82.24, 86.24),
+    Target(
+        "K-LTP-01",
+        "n = 3: largest step of one spike, share of the range, read late",
+        "1",
+        "gradual; 1/20 if even",
+        "p. 6",
+        high=0.2,
+    ),
+    *_digits(),
     Target("K-OPT-01", "absorption peaks, n = 1 and inf", "nm", "401 and 525", "p. 2"),
     Target("K-OPT-02", "absorption peaks, n = 2 to 5", "nm", "401, 432, 450", "p. 2"),
     Target(

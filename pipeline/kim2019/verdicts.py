@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,24 @@ from ...physics import trace as traces
 from ...physics.citations import citations
 from ...physics.device import Device
 from ...physics.errors import InputError
+from .recognition import accuracy, reading
 from .targets import AREAS_UM2, NUMBERS, TABLE_2, TRENDS, quantity
 
 if TYPE_CHECKING:
     from ..campaign import Campaign
 
-__all__ = ["arrhenius", "event", "fit_count", "forgetting", "quantities", "references", "resistance", "series"]
+__all__ = [
+    "arrhenius",
+    "curves",
+    "event",
+    "fit_count",
+    "forgetting",
+    "networks",
+    "quantities",
+    "references",
+    "resistance",
+    "series",
+]
 
 _CONSISTENCY = "put into the card as conduction barrier: a consistency check, no prediction"
 
@@ -153,20 +166,22 @@ def fit_count(films: Mapping[str, Device]) -> dict[str, Any]:
 def quantities(job: Campaign, films: Mapping[str, Device]) -> list[dict[str, Any]]:
     """Every quantity that the job answers, in the order of the table."""
     rows: list[dict[str, Any]] = []
-    first = next(iter(films.values()))
 
     def add(key: str, value: Any, *, film: str | None = None, **details: Any) -> None:
-        rows.append(quantity(key, value, device=first if film is None else films[film], **details))
+        cards = list(films.values()) if film is None else [films[film]]
+        rows.append(quantity(key, value, device=cards[0], devices=cards, **details))
+
+    def of(*names: str) -> Any:
+        """`add` for rows that are read off these stages, unless a row names its own."""
+        return partial(add, stages=names)
 
     _inputs(add, job, films)
-    _plasticity(add, job)
-    _retention(add, job, films)
-    _temperature(add, job, films)
-    _energy(add, job, films)
+    _plasticity(of("plasticity"), job)
+    _retention(of("retention"), job, films)
+    _temperature(of("arrhenius"), job, films)
+    _energy(of("energy"), job, films)
     _update(add, job)
-    reason = "a matter of the network that reads these synapses, not of the film"
-    for size in ("8 x 8", "28 x 28"):
-        add(f"K-DIG-01/handwritten digits, {size}", None, skipped=reason)
+    _digits(of("digits"), job)
     reason = "absorption is out of scope: the suite has no optical model"
     add("K-OPT-01/absorption peaks, n = 1 and inf", None, skipped=reason)
     add("K-OPT-02/absorption peaks, n = 2 to 5", None, skipped=reason)
@@ -206,7 +221,14 @@ def _plasticity(add: Any, job: Campaign) -> None:
             found = _trend(y) if y.size > 1 else None
             right += found == trend
             note = f"{y[0]:.4g} to {y[-1]:.4g}" if y.size else "the simulation failed; see the list of failures"
-            add(f"{key}/n = {n}: {name}", found, film=n, made_by="IonFilm", note=f"{note}; {x.size} points")
+            add(
+                f"{key}/n = {n}: {name}",
+                found,
+                film=n,
+                made_by="IonFilm",
+                note=f"{note}; {x.size} points",
+                stages=(f"plasticity/n{n}-{protocol}*",),
+            )
     total = len(TRENDS) * len(job.settings.films)
     add(
         "K-PLAST-01/trends of the five indices that go the paper's way",
@@ -233,8 +255,9 @@ def _retention(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
             weights = plasticity.responses(trace)
             rise[n] = float(weights[-1] / trace["conductance"].values[0] - 1.0)
             note = f"R2 {law.r2:.3f}, {law.window_s[0]:.2g} to {law.window_s[1]:.3g} s, ln y"
-            add(f"{key}/n = {n}: m", law.m, film=n, made_by="IonFilm", note=note)
-            add(f"{key}/n = {n}: b", law.b, film=n, made_by="IonFilm", note=note)
+            where = (f"retention/n{n}-published",)
+            add(f"{key}/n = {n}: m", law.m, film=n, made_by="IonFilm", note=note, stages=where)
+            add(f"{key}/n = {n}: b", law.b, film=n, made_by="IonFilm", note=note, stages=where)
             better = "power law" if law.delta_aic > 0 else "exponential"
             note = f"R2 {law.r2:.3f} against {law.r2_exponential:.3f}; AIC differs by {law.delta_aic:.0f}"
             add(
@@ -244,12 +267,20 @@ def _retention(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
                 kind=_kind(films[n], key),
                 made_by="IonFilm",
                 note=note,
+                stages=where,
             )
         _repetition(add, job, n)
         settled = kept.get(f"n{n}-settle")
         left = None if settled is None else float(plasticity.decay(settled).weight[-1])
         name = f"K-STACK-03/n = {n}: share of the weight left after 1000 s"
-        add(name, left, film=n, made_by="IonFilm, read at -0.01 V", note="of the rise after 30 spikes")
+        add(
+            name,
+            left,
+            film=n,
+            made_by="IonFilm, read at -0.01 V",
+            note="of the rise after 30 spikes",
+            stages=(f"retention/n{n}-settle",),
+        )
     whole = set(m) == set(TABLE_2)
     missing = "needs all six films"
     kinds = {_kind(films[n], f"K-T2-n{n}") for n in m}
@@ -347,6 +378,7 @@ def _temperature(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
         float(inside),
         kind="published",
         made_by="database",
+        stages=("barriers",),
         note=f"{inside} of {len(rows['rows'])}",
         skipped="" if whole else "needs all six films",
     )
@@ -356,6 +388,7 @@ def _temperature(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
         min(lowest, key=lambda k: lowest[k]),
         kind="published",
         made_by="database",
+        stages=("barriers",),
         note=", ".join(f"{k}: {v:g} eV" for k, v in lowest.items()),
     )
 
@@ -371,6 +404,7 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
         kind="calibrated",
         made_by="device cards",
         note="follows from E_A with one R0 for all films: put in",
+        stages=("barriers",),
         skipped=missing,
     )
     spike = {n: float(plasticity.responses(single[f"n{n}-single"])[0]) for n in films if f"n{n}-single" in single}
@@ -380,9 +414,11 @@ def _energy(add: Any, job: Campaign, films: Mapping[str, Device]) -> None:
         kind="calibrated",
         made_by="IonFilm",
         note="conductivity at rest, whose order is put in, times what the ions make of it",
+        stages=("plasticity/n*-single",),
         skipped=missing,
     )
-    add("K-EN-EQ/energy of an event", "E = P I t", kind="published", made_by="compact.plasticity.event_energy")
+    made = "compact.plasticity.event_energy"
+    add("K-EN-EQ/energy of an event", "E = P I t", kind="published", made_by=made, stages=())
     one = "1" in films
     lacks = "" if one else "needs the film n = 1"
     strong, weak = kept.get(f"n1-area_{AREAS_UM2[0]:g}um2"), kept.get("n1-weak")
@@ -476,7 +512,163 @@ def _update(add: Any, job: Campaign) -> None:
             made_by="IonFilm, 20 spikes of -1 V and 20 of +1 V",
             note=note,
             skipped=skipped,
+            stages=("update/n3-update",),
         )
+    late = job.stages["update"].traces.get("n3-late")
+    law = None if late is None else plasticity.update(late)
+    note = ""
+    if law is not None:
+        note = (
+            f"R2 {law.r2_up:.3f} up, {law.r2_down:.3f} down, asymmetry {law.asymmetry:.2f}; largest over smallest "
+            f"weight {law.range:.3g}: the fast ions have gone back, so what is read is smaller and more even"
+        )
+    add(
+        "K-LTP-01/n = 3: largest step of one spike, share of the range, read late",
+        None if law is None else law.largest_step,
+        film="3" if not skipped else None,
+        made_by=f"IonFilm, read {reading(job.settings)['late']}",
+        note=note,
+        skipped=skipped,
+        stages=("update/n3-late",),
+    )
+
+
+# -- digits -------------------------------------------------------------------------------------------------------
+
+_SIZES = {"8 x 8": "", "28 x 28": "give the folder of MNIST's IDX files (--mnist) to try it"}
+
+
+def networks(job: Campaign) -> list[dict[str, Any]]:
+    """Accuracy, spikes and energy of every network that was trained."""
+    data, words = job.stages["digits"].data, reading(job.settings)
+    rows = []
+    for size, made in data["runs"].items():
+        for name, runs in made.items():
+            case = data["cases"][name]
+            film, _, read = case["curve"].partition("-")
+            mean, spread = accuracy(runs)
+            row = {
+                "size": size,
+                "case": name,
+                "film": film.removeprefix("n") if read else "",
+                "read": words.get(read, ""),
+                "words": case["words"] or "as the job trains",
+                "test_percent": mean,
+                "spread_percent": spread,
+                "train_percent": accuracy(runs, "train")[0],
+                "history_percent": 100.0 * np.array([run["test"] for run in runs]),
+                "confusion": np.mean([run["confusion"] for run in runs], axis=0),
+                "writes_most": None,
+                "writes": None,
+                "energy_J": None,
+            }
+            if "writes" in runs[0]:
+                row["writes_most"] = float(np.mean([run["writes"]["max"] for run in runs]))
+                row["writes"] = float(np.mean([run["writes"]["total"] for run in runs]))
+            if runs[0].get("energy_J") is not None:
+                row["energy_J"] = float(np.mean([run["energy_J"] for run in runs]))
+            rows.append(row)
+    return rows
+
+
+def curves(job: Campaign) -> dict[str, list[dict[str, Any]]]:
+    """Figures of merit of every update curve, as parameters of a compact model: what the networks know of a film."""
+    units = {"delivered_J": "J"}
+    return {
+        name: [
+            {
+                "name": key,
+                "value": value,
+                "unit": units.get(key, "1"),
+                "kind": "fitted",
+                "origin": f"trace update/{name}",
+            }
+            for key, value in found.items()
+        ]
+        for name, found in job.stages["digits"].data["curves"].items()
+    }
+
+
+def _digits(add: Any, job: Campaign) -> None:
+    data, words = job.stages["digits"].data, reading(job.settings)
+    skipped = "" if "3" in job.settings.films else "needs the film n = 3"
+    reads = {"update": "", "late": ", read late"}
+    for size, absent in _SIZES.items():
+        made = data["runs"].get(size, {})
+        lacks = skipped or ("" if made else absent)
+        frame = [
+            f"{data['cases'][name]['words']} {accuracy(made[name])[0]:.1f} %"
+            for name in ("float", "linear_20")
+            if name in made
+        ]
+        for read, end in reads.items():
+            runs = made.get(f"n3-{read}")
+            mean, spread = (None, None) if runs is None else accuracy(runs)
+            note = data["failures"].get(f"n3-{read}", "")
+            if runs is not None:
+                trained = f"{len(runs)} trainings of {len(runs[0]['test'])} epochs, read {words[read]}"
+                own = f"of the training images {accuracy(runs, 'train')[0]:.1f} %"
+                note = "; ".join([trained, own, *frame])
+            add(
+                f"K-DIG-01/handwritten digits, {size}{end}",
+                mean,
+                film=None if skipped else "3",
+                uncertainty=spread,
+                made_by="SynapticPerceptron on the update curve of n = 3",
+                note=note,
+                skipped=lacks,
+                stages=("digits", f"update/n3-{read}"),
+            )
+    made = data["runs"].get("8 x 8", {})
+    for name, key in (("float", "floating-point perceptron"), ("linear_20", "20 even steps")):
+        mean, spread = accuracy(made[name])
+        add(
+            f"X-DIG/{key}, 8 x 8",
+            mean,
+            uncertainty=spread,
+            made_by="DeltaRuleReadout" if name == "float" else "SynapticPerceptron",
+            note="no film enters",
+        )
+    for read, end in reads.items():
+        found = {n: accuracy(made[f"n{n}-{read}"]) for n in job.settings.films if f"n{n}-{read}" in made}
+        whole = set(found) == set(TABLE_2)
+        add(
+            f"X-DIG/films by accuracy, 8 x 8{end}",
+            _ordered({n: mean for n, (mean, _) in found.items()}) if whole else None,
+            made_by="SynapticPerceptron",
+            note=", ".join(f"{n}: {mean:.1f} ± {spread:.1f} %" for n, (mean, spread) in found.items()),
+            skipped="" if whole else "needs all six films",
+            stages=("digits", f"update/n*-{read}"),
+        )
+        _cost(add, made.get(f"n3-{read}"), data["curves"].get(f"n3-{read}"), read, end, skipped)
+
+
+def _cost(add: Any, runs: list[dict[str, Any]] | None, curve: Any, read: str, end: str, skipped: str) -> None:
+    """What a training asks of the synapses, and how far the curve is from the film."""
+    energy, most, total = None, None, 0.0
+    if runs is not None:
+        energy, most, total = (
+            float(np.mean([run["energy_J"] if key == "energy" else run["writes"][key] for run in runs]))
+            for key in ("energy", "max", "total")
+        )
+    details: dict[str, Any] = {"film": None if skipped else "3", "skipped": skipped}
+    from_both: dict[str, Any] = {**details, "made_by": "SynapticPerceptron", "stages": ("digits", f"update/n3-{read}")}
+    add(f"X-DIG/spikes of the most used synapse, 8 x 8{end}", most, note="mean of the trainings", **from_both)
+    note = ""
+    if curve is not None:
+        note = (
+            f"E = P I t of {total:.3g} spikes; the source delivers about {total * curve['delivered_J']:.2g} J, by the "
+            "mean spike of the curve"
+        )
+    add(f"X-DIG/energy of a training, 8 x 8{end}", energy, note=note, **from_both)
+    add(
+        f"X-DIG/error of the curve for spikes of any order{end}",
+        None if curve is None else curve["mixed_error"],
+        made_by="UpdateCurve against IonFilm",
+        note="rms over the range, 60 spikes of random sign: a film has a hidden state, a curve has none",
+        stages=(f"update/n3-{read}", "update/n3-mixed" + ("_late" if read == "late" else "")),
+        **details,
+    )
 
 
 def references(job: Campaign) -> list[str]:

@@ -11,13 +11,14 @@ import pytest
 import xarray as xr
 
 from halidrift.physics.device import Device
-from halidrift.physics.errors import InputError, OutputError
+from halidrift.physics.errors import DataError, InputError, OutputError
+from halidrift.pipeline import provenance
 from halidrift.pipeline.kim2019 import STAGES, Settings, kim2019, report
 from halidrift.pipeline.kim2019.job import plan
 from halidrift.pipeline.kim2019.targets import FILMS, ORDER, TABLE_2, TARGETS
 from halidrift.pipeline.targets import KINDS, quantity
 
-SMALL = Settings(films=("1", "3"), quick=True)
+SMALL = Settings(films=("1", "3"), quick=True, epochs=3, trainings=2)
 
 # every checkable number of the paper that the project's list has
 IDS = {
@@ -88,6 +89,10 @@ def test_a_row_that_is_not_attempted_is_no_miss():
         {"temperatures_K": (300.0, 310.0)},
         {"temperatures_K": (300.0, float("nan"), 320.0)},
         {"lead_s": float("inf")},
+        {"late_gap_s": 1e-3},
+        {"seed": -1},
+        {"epochs": 0},
+        {"trainings": 1.5},
     ],
 )
 def test_bad_settings_raise(wrong):
@@ -97,7 +102,13 @@ def test_bad_settings_raise(wrong):
 
 def test_the_plan_plays_the_paper():
     plays = plan(Settings())
-    assert set(plays) == set(STAGES) - {"barriers", "report"}
+    assert set(plays) == set(STAGES) - {"barriers", "digits", "report"}
+    late = plays["update"]["n3-late"].waveform
+    # read 10 ms before the next spike begins; the rise takes 1 us
+    assert np.diff(late.reads_s) == pytest.approx(0.32, abs=1e-5)
+    assert late.reads_s[0] == pytest.approx(10e-3 + 20e-3 + 0.29, abs=1e-5)
+    signs = [plays["update"][f"n{n}-mixed{end}"].waveform.voltage_V for n in "13" for end in ("", "_late")]
+    assert all(np.array_equal(v, signs[0]) for v in signs)
     intervals = [name for name in plays["plasticity"] if name.startswith("n3-pair_")]
     assert intervals[0] == "n3-pair_20ms"
     assert intervals[-1] == "n3-pair_180ms"
@@ -177,9 +188,61 @@ def test_the_energy_is_linear_in_the_area_and_contradicts_itself(found):
     assert found["X-IV/n = 1: energy that the source delivers in one -1 V, 20 ms spike"]["value"] > 13e-12
 
 
+def test_digits_follow_the_update_curve(finished, found):
+    """The curve that one depressing spike undoes recognises little; read late it comes near its ideal."""
+    soon = found["K-DIG-01/handwritten digits, 8 x 8"]
+    late = found["K-DIG-01/handwritten digits, 8 x 8, read late"]
+    ceiling = found["X-DIG/floating-point perceptron, 8 x 8"]["value"]
+    assert (soon["kind"], soon["verdict"], late["kind"]) == ("predicted", "miss", "predicted")
+    assert soon["value"] < 60.0 < late["value"] < ceiling
+    assert "floating point" in soon["note"]
+    assert found["K-DIG-01/handwritten digits, 28 x 28"]["verdict"] == "not computed"
+    assert "--mnist" in found["K-DIG-01/handwritten digits, 28 x 28"]["note"]
+    assert found["K-LTP-01/n = 3: largest step of one spike, share of the range, read late"]["verdict"] == "hit"
+    assert found["X-DIG/films by accuracy, 8 x 8"]["verdict"] == "not computed"  # two films are no order
+    rows = {r["case"]: r for r in finished.results["digits"]}
+    assert len(rows["n3-update"]["history_percent"]) == 2
+    assert len(rows["n3-update"]["history_percent"][0]) == 3
+    assert np.sum(rows["n3-update"]["confusion"], axis=1) == pytest.approx(1.0)
+    assert rows["float"]["energy_J"] is None
+    # nJ by the paper's formula: 1e5 spikes of 1 V, 20 ms at 2 pA
+    assert 1e-10 < rows["n3-update"]["energy_J"] < 1e-7
+
+
+def test_a_wrong_folder_of_mnist_is_told_before_any_work(tmp_path):
+    settings = replace(SMALL, mnist=str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="train-images"):
+        kim2019(tmp_path / "out", settings=settings, progress=lambda *_: pytest.fail("work was done"))
+
+
+def test_every_number_can_be_traced(finished):
+    results = provenance.read(finished.folder)
+    for row in results["quantities"]:
+        for node in provenance.lineage(results, f"{row['id']}/{row['quantity']}"):
+            assert node.facts["value"] == row["value"]
+            below = list(node.walk())
+            if row["stages"]:
+                assert {n.name for n in below if n.kind == "stage"} >= {s.split("/")[0] for s in row["stages"]}
+                assert any(n.kind == "device" for n in below), row["quantity"]
+                files = [f for n in below if n.kind == "stage" for f in n.facts.get("files", ())]
+                assert all((finished.folder / f).is_file() for f in files)
+    [node] = provenance.lineage(results, "accuracy_8x8_late")
+    below = list(node.walk())
+    assert [n.name for n in below if n.kind in ("stage", "device", "model")] == [
+        *("digits", "n3-late", "update", "kim2019-n3")
+    ]
+    assert {n.name for n in below if n.kind == "barrier"} == {"kim2019-n3-v_br"}
+    stage = next(n for n in below if n.name == "digits")
+    assert stage.facts["settings"]["seed"] == SMALL.seed
+    assert (finished.folder / stage.facts["kept"] / "stage.json").is_file()
+    update = next(n for n in below if n.name == "update")
+    assert update.facts["files"] == ["traces/update-n3-late.nc"]
+    assert not any("not among" in n.facts["text"] for n in below if n.kind == "reference")
+
+
 def test_the_report_stands_alone(finished):
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 7
+    assert page.count("data:image/png;base64,") == 8
     assert 'src="http' not in page
     assert "<script" not in page
     for row in finished.results["quantities"]:

@@ -8,7 +8,7 @@ import xarray as xr
 from halidrift import Device, Waveform
 from halidrift.physics import trace as traces
 from halidrift.physics.errors import DataError, HalidriftError, InputError, OutputError
-from halidrift.pipeline import stages
+from halidrift.pipeline import provenance, stages
 from halidrift.pipeline.john2022 import STAGES, Settings, john2022, targets
 from halidrift.pipeline.john2022.job import stimuli
 from halidrift.pipeline.targets import KINDS, _ids
@@ -315,6 +315,25 @@ def test_the_report_stands_alone(finished):
     for row in job.results["quantities"]:
         assert row["id"] in page
         assert f'class="{row["verdict"]}"' in page or row["verdict"].startswith("no number")
+
+
+@pytest.mark.slow
+def test_every_number_can_be_traced(finished):
+    job, _ = finished
+    results = provenance.read(job.folder)
+    for row in results["quantities"]:
+        for node in provenance.lineage(results, f"{row['id']}/{row['quantity']}"):
+            below = list(node.walk())
+            assert any(n.kind in ("stage", "device") for n in below), row["quantity"]
+            assert not any("not among" in n.facts["text"] for n in below if n.kind == "reference")
+    [node] = provenance.lineage(results, "accuracy_icc")
+    below = list(node.walk())
+    order = ["readouts", "reservoir", "compact", "kmc_volatile", "kmc_nonvolatile", "fem"]
+    assert [n.name for n in below if n.kind == "stage" and not n.facts.get("told")] == order
+    assert {n.name for n in below if n.kind == "model"} == {"volatile", "nonvolatile"}
+    assert {n.name for n in below if n.kind == "barrier"} == {row["barrier"] for row in results["barriers"]}
+    seeds = [n.facts["settings"]["seed"] for n in below if "seed" in n.facts.get("settings", {})]
+    assert set(seeds) == {TINY.seed}
 
 
 @pytest.mark.slow
