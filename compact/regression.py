@@ -351,7 +351,8 @@ def fit_state(
     """Fit any model with `simulate`; see :func:`halidrift.compact.fit`."""
     chosen = choose(ensembles) if residual is None else residual
     window = window_of(ensembles)
-    free = [n for n in model.QUANTITIES if (n in free_parameters(model) or n in start) and n not in fixed]
+    wanted = {*free_parameters(model), *(n for n in start if not is_silent(n))}
+    free = [n for n in model.QUANTITIES if n in wanted and n not in fixed]
     if not free:
         raise InputError("Every parameter is fixed, so there is nothing to fit", got=", ".join(fixed))
     points = sum(e.time_s.size for e in ensembles)
