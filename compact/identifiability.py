@@ -24,6 +24,8 @@ _SHARE = 0.1  # part of a null direction that makes a parameter a member of it
 _MARGIN = 1e-2  # distance from a bound, in coordinates or standard errors, that counts as reached
 _SINGULAR = 1e-12
 _SHORTEST, _LONGEST = 1e-3, 0.5  # steps of a secant: above what integrators leave; where the data say little
+_FAR = 2.0  # coordinates: a factor of seven
+_INSIDE = 4.0  # deviance of a 95 % interval, one parameter
 _ABSURD = 1e3  # change of a residual that marks a refusal
 
 
@@ -103,7 +105,7 @@ def open_sides(
     Where a parameter begins to act at the optimum itself (a bound that the state just reaches, a threshold that just
     passes a sample) its derivative is that of the side on which it acts. Each parameter alone is moved by three times
     the error that it has if all others are known: the deviance should rise by nine; a side on which it rises by less
-    than one is open.
+    than one is open. So is one on which a factor of seven raises it by less than four.
     """
     start = residual(at)
     least = float(start @ start)
@@ -122,6 +124,13 @@ def open_sides(
         expected = (step * size / sigma) ** 2
         for rise, other, side in ((rises[0], rises[1], "below"), (rises[1], rises[0], "above")):
             if expected > 4.0 and rise < expected / 9.0 < other:
+                found[i] = side
+        for sign, side in ((-1.0, "below"), (1.0, "above")):
+            there = at.copy()
+            there[i] = min(max(at[i] + sign * _FAR, low[i]), high[i])
+            moved = residual(there)
+            # noise can pin a parameter to a place that is hardly better than none at all
+            if abs(there[i] - at[i]) > step and float(moved @ moved) - least < _INSIDE * sigma**2:
                 found[i] = side
     return found
 
