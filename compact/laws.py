@@ -11,6 +11,8 @@ from ..physics.constants import BOLTZMANN_EV_K as K_B
 
 # growth saturates far above every rate that a trace can resolve; keeps exp() finite at absurd voltages
 LARGEST_EXPONENT = 300.0
+# no RESET closer to zero than this, however thin the filament
+LEAST_RESET_V = 1e-3
 
 
 def time_norm(a):
@@ -72,6 +74,19 @@ def programmed_conductance(I_cc, slope, intercept):
 def programming_spread(I_cc, sigma_0, sigma_1):
     """Standard deviation of the conductance that a SET under compliance current I_cc leaves."""
     return sigma_0 + sigma_1 * I_cc
+
+
+def reset_threshold(G, V_r, slope, G_r):
+    """RESET threshold of a filament of conductance G, V_r at G_r; slope < 0: a thicker one holds out longer."""
+    return min(V_r + slope * math.log(G / G_r), -LEAST_RESET_V)
+
+
+def reset_conductance(V, before, off, threshold, width):
+    """Conductance that a negative V leaves of `before`: ln G falls evenly from the threshold, all the way in width."""
+    if V >= threshold:
+        return before
+    share = 1.0 if width == 0.0 else min((threshold - V) / width, 1.0)
+    return math.exp((1.0 - share) * math.log(before) + share * math.log(off))
 
 
 def drifted(G, t, t_0, nu):
