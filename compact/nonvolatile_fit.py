@@ -40,7 +40,7 @@ class _Loop:
     fresh_S: float
     off_S: float  # nan without a RESET
     off_reads: int
-    reset_V: float
+    reset_V: float  # where half of the fall of ln G is done
     reset_width_V: float
 
 
@@ -69,14 +69,14 @@ def _off(
     """
     if math.isnan(V_reset) or voltage[-1] > 0:
         return math.nan, 0
-    done = np.flatnonzero(voltage < V_reset - (0.0 if math.isnan(width) else width))
+    done = np.flatnonzero(voltage < V_reset - (0.0 if math.isnan(width) else 0.5 * width))
     if done.size < 3:
         return float(conductance[-1]), 1
     return float(np.exp(np.median(np.log(np.maximum(conductance[done], 1e-300))))), int(done.size)
 
 
 def _reset(run: xr.Dataset, voltage: NDArray[np.float64], ln_g: NDArray[np.float64]) -> tuple[float, float]:
-    """Threshold and width of the ramp of ln G through the quarters of its fall; nan without a RESET.
+    """Middle and width of the ramp of ln G through the quarters of its fall; nan without a RESET.
 
     The quarters, since the ends say little: a filament thins a little before it breaks, and loses an atom long after.
     """
@@ -97,7 +97,7 @@ def _reset(run: xr.Dataset, voltage: NDArray[np.float64], ln_g: NDArray[np.float
     middle, width = 0.5 * (V_25 + V_75), 2.0 * (V_25 - V_75)
     if width <= 1.5 * float(np.abs(np.diff(v)).max()):  # between two samples: abrupt as far as one can see
         width = 0.0
-    return middle + 0.5 * width, width
+    return middle, width
 
 
 def _lrs(run: xr.Dataset) -> tuple[float, int]:
@@ -221,11 +221,6 @@ def fit_nonvolatile(
         put("off_spread", spread, widened, f"{n} sweeps")
     _threshold("set_voltage", np.array([loop.set_V for loop in loops]), repeated, put)
     _resets(loops, repeated, fixed, put, warnings)
-    widths = np.array([loop.reset_width_V for loop in loops])
-    widths = widths[np.isfinite(widths)]
-    if widths.size:
-        error = _median_error(widths) if widths.size > 1 else None
-        put("reset_width_V", float(np.median(widths)), error, f"RESET branch of {widths.size} sweeps")
     _drift(ensembles, float(np.median([loop.set_V for loop in loops])), put)
     for name, value in fixed.items():
         put(name, value, None, "fixed by the caller", kind="fixed")
@@ -284,31 +279,42 @@ def _regress(I, G, sigma, fixed, start, put, text, warnings) -> None:  # noqa: E
         put(names[short], float(fitted.value) * unit, error, f"LRS at {_READ_V:g} V of {text}", warning=note)
 
 
-def _threshold(stem: str, values: NDArray[np.float64], repeated: bool, put) -> None:
-    """Median and spread of a threshold."""
+def _threshold(
+    stem: str, values: NDArray[np.float64], repeated: bool, put, shift: float = 0.0, shift_error: float = 0.0
+) -> None:
+    """Median and spread of a threshold, `shift` beside the values."""
     n = values.size
     spread = float(values.std(ddof=1)) if n > 1 else math.nan
-    put(f"{stem}_V", float(np.median(values)), _median_error(values) if n > 1 else None, f"median of {n} sweeps")
+    error = math.hypot(_median_error(values), shift_error) if n > 1 else None
+    put(f"{stem}_V", float(np.median(values)) + shift, error, f"median of {n} sweeps")
     if n > 2 and repeated:
         put(f"{stem}_spread_V", spread, spread / math.sqrt(2.0 * (n - 1)), f"{n} sweeps")
 
 
 def _resets(loops: list[_Loop], repeated: bool, fixed: dict[str, float], put, warnings: list[str]) -> None:
-    """RESET threshold against ln G; the median where all filaments are alike.
+    """RESET width, and threshold against ln G; medians where all filaments are alike.
 
-    A line through medians (Theil and Sen), as the typical run is the median one: a few filaments break late.
+    A line through medians (Theil and Sen), as the typical run is the median one: a few filaments break late. It runs
+    through the middles of the RESETs, which all have, and the threshold lies half a width before them.
     """
     kept = [loop for loop in loops if math.isfinite(loop.reset_V)]
     if not kept:
         warnings.append("reset_voltage_V: no RESET in the sweeps, so not estimated")
         return
     V, ln_g = np.array([loop.reset_V for loop in kept]), np.log([loop.lrs_S for loop in kept])
+    widths = np.array([loop.reset_width_V for loop in kept])
+    widths = widths[np.isfinite(widths)]
+    width, width_error = fixed.get("reset_width_V", 0.0), 0.0
+    if "reset_width_V" not in fixed and widths.size:
+        width, width_error = float(np.median(widths)), _median_error(widths) if widths.size > 1 else 0.0
+        put("reset_width_V", width, width_error or None, f"RESET branch of {widths.size} sweeps")
+    half = (0.5 * width, 0.5 * width_error)
     centre = math.log(fixed["reset_reference_S"]) if "reset_reference_S" in fixed else float(ln_g.mean())
     x = ln_g - centre
     put("reset_reference_S", math.exp(centre), None, f"mean of {len(kept)} sweeps", kind="fixed")
     compliances = np.unique([loop.compliance_A for loop in kept]).size
     if "reset_voltage_slope_V" in fixed:
-        _threshold("reset_voltage", V - fixed["reset_voltage_slope_V"] * x, repeated, put)
+        _threshold("reset_voltage", V - fixed["reset_voltage_slope_V"] * x, repeated, put, *half)
         return
     if compliances < 2 or float(np.ptp(ln_g)) < math.log(2.0):
         note = "not identified: the RESETs are of sweeps at " + (
@@ -316,12 +322,12 @@ def _resets(loops: list[_Loop], repeated: bool, fixed: dict[str, float], put, wa
         )
         put("reset_voltage_slope_V", 0.0, None, "not estimated", kind="fixed", warning=note)
         warnings.append(f"reset_voltage_slope_V: {note}")
-        _threshold("reset_voltage", V, repeated, put)
+        _threshold("reset_voltage", V, repeated, put, *half)
         return
     line = stats.theilslopes(V, x, alpha=_ONE_SIGMA)
     slope = float(line.slope)
     left, free = V - slope * x, V.size - 2
-    V_r = float(np.median(left))
+    V_r = float(np.median(left)) + half[0]
     text = f"RESET of {V.size} sweeps at {compliances} compliances against ln G"
     if free < 2:
         note = f"no error: {V.size} sweeps only"
@@ -329,7 +335,7 @@ def _resets(loops: list[_Loop], repeated: bool, fixed: dict[str, float], put, wa
         put("reset_voltage_slope_V", slope, None, text, warning=note)
         return
     spread = math.sqrt(float(np.sum((left - left.mean()) ** 2)) / free)
-    put("reset_voltage_V", V_r, _MEDIAN_FACTOR * spread / math.sqrt(V.size), text)
+    put("reset_voltage_V", V_r, math.hypot(_MEDIAN_FACTOR * spread / math.sqrt(V.size), half[1]), text)
     put("reset_voltage_slope_V", slope, 0.5 * float(line.high_slope - line.low_slope), text)
     if repeated:
         put("reset_voltage_spread_V", spread, spread / math.sqrt(2.0 * free), text)
