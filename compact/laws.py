@@ -83,7 +83,7 @@ def reset_threshold(G, V_r, slope, G_r):
 
 def reset_conductance(V, before, off, threshold, width):
     """Conductance that a negative V leaves of `before`: ln G falls evenly from the threshold, all the way in width."""
-    if V >= threshold:
+    if threshold <= V:
         return before
     share = 1.0 if width == 0.0 else min((threshold - V) / width, 1.0)
     return math.exp((1.0 - share) * math.log(before) + share * math.log(off))
