@@ -74,7 +74,7 @@ def test_the_error_of_the_truth_is_that_of_the_noise_where_the_bounds_hold():
 
 
 def test_a_fit_with_bounds_finds_the_set_that_a_fit_without_bends():
-    """2 % noise: the exponent of the SET within 4 % and three errors, 5 % off or more if bounds are taken for values."""
+    """2 % noise: the exponent of the SET within 4 % and three errors, without the bounds 5 % off or more."""
     traces = [measured(CELL.simulate(wave, rng=1 + k)) for k, wave in enumerate(LOOPS)]
     found = fit(VTEAM, traces, start=SWITCH, starts=1)
     for name in ("set_voltage_V", "set_exponent", "conductance_off_S"):

@@ -165,7 +165,7 @@ def test_a_side_on_which_nothing_happens_is_open():
 
 @pytest.mark.parametrize(("gain", "open_side"), [(3.5, {0: "above"}), (5.0, {})])
 def test_a_threshold_at_the_luckiest_sample_of_noise_is_open(gain, open_side):
-    """Of 400 samples that say nothing the best gains 2 ln 400 = 12, with 4 for the interval: 3.5 of noise, but not 5."""
+    """Of 400 samples that say nothing the best gains 2 ln 400 = 12, with 4 for the interval 16."""
 
     def residual(u):
         lost = np.zeros(400)
