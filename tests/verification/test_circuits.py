@@ -464,3 +464,15 @@ def test_a_netlist_that_cannot_be_solved_is_an_error_and_leaves_no_result(tmp_pa
         bench.run(tmp_path / "bench.cir")
     with pytest.raises(InputError, match="no such netlist"):
         bench.run(tmp_path / "other.cir")
+
+
+@needs_ngspice
+def test_drawn_cells_begin_fresh_whatever_their_off(tmp_path):
+    """Four cycles of seed 5 with a spread of OFF: 1 nS before the SET, 1e-6; the drawn OFF after the RESET, 1 %."""
+    model = NonVolatile.of(**NONVOLATILE, **FRESH, off_spread=0.5)
+    wave = Waveform.triangle([1.5, -3.0], 5.0, [3e-4, 0.1])
+    run = bench.run(bench.write(model, wave, tmp_path, devices=4, rng=5, step_s=2e-3))
+    np.testing.assert_allclose(run.conductance.values[:, 0], 1e-9, rtol=1e-6)
+    off = [row["goff"] for row in bench.drawn(model, 4, 5)]
+    assert np.std(np.log(off)) > 0.1
+    np.testing.assert_allclose(run.conductance.values[:, -1], off, rtol=WITHIN)
