@@ -48,7 +48,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     if name == "MODELS":
         return {model: __getattr__(model) for model in _MODELS}
-    if name in ("characterise", "export", "laws"):
+    if name in ("bench", "characterise", "export", "laws"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

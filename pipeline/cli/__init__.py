@@ -15,6 +15,7 @@ from .conduction import conduction
 from .crossbar import crossbar
 from .db import db_app
 from .devices import device_app, devices
+from .export import export
 from .fit import fit
 from .neb import neb
 from .reproduce import reproduce_app
@@ -64,9 +65,10 @@ app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
-app.command("crossbar")(crossbar)
 app.command("characterise")(characterise)
 app.command("fit")(fit)
+app.command("export")(export)
+app.command("crossbar")(crossbar)
 app.add_typer(reproduce_app, name="reproduce")
 app.command("trace")(trace)
 
