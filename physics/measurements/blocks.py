@@ -260,7 +260,7 @@ def _timed(block: Block, time: Array | None, timing: Timing, notes: list[Note]) 
                 f"no column is the time, which a measurement of {kind} needs",
                 file=block.file,
                 key=f"line {block.lines[0]}",
-                action="Give the time from point to point: delay_s, on the command line --delay-s",
+                action="Give the time from point to point: delay_s, on the command line --delay",
             )
         else:
             rate = timing.rate_V_s or _ASSUMED_RATE_V_S

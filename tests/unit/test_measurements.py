@@ -135,7 +135,7 @@ def test_megavolts_are_a_slip_but_megaohms_are_not():
         ("V (V),I (A)\n0.1,nan\nnan,1e-9\n", "no two points with numbers"),
         (
             "V (V),I (A)\n" + "0.1,1e-9\n" * 12,
-            "no column is the time, which a measurement of retention needs.*--delay-s",
+            "no column is the time, which a measurement of retention needs.*--delay",
         ),
     ],
 )
