@@ -239,7 +239,7 @@ class Volatile(CompactModel):
         ConvergenceError
             If the step control fails.
         """
-        random = generator(rng)
+        seed, random = seed_text(rng), generator(rng)
         for name, number in (("devices", devices), ("cycles", cycles)):
             if int(number) != number or number < 1:
                 raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
@@ -275,7 +275,7 @@ class Volatile(CompactModel):
                     held[d, c],
                 )
         conductance, held = self._read(x, held, waveform.voltage_at(times), waveform.compliance_at(times), random)
-        return self._trace(waveform, x, held, conductance, seed_text(rng))
+        return self._trace(waveform, x, held, conductance, seed)
 
     def respond(
         self,

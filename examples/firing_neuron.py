@@ -10,8 +10,8 @@ is open nothing flows; near 0.9 V it grows within milliseconds, and the voltage 
 smoothed over 3 ms, closes a switch with hysteresis, which empties the membrane. With no voltage left the filament
 relaxes (6 ms), the switch opens, and the next charging begins.
 
-Why the switch: the volatile cell alone, in parallel with a capacitor at constant current, cannot fire for ever. Its rate
-falls with the state wherever it is zero, and its current rises with the voltage, so both diagonal elements of the
+Why the switch: the volatile cell alone, in parallel with a capacitor at constant current, cannot fire for ever. Its
+rate falls with the state wherever it is zero, and its current rises with the voltage, so both diagonal elements of the
 linearised circuit are negative and their product outweighs the rest: the resting point attracts. A first overshoot,
 then silence; a delay in the loop is needed, which any output stage has. docs/circuits.md tells more.
 """
@@ -101,7 +101,7 @@ def main() -> None:
     axes[0].set_ylabel("membrane, V; filament")
     axes[0].legend(frameon=False, loc="upper right")
     axes[2].plot(1e9 * currents, rates, "o-", color="#1f4e79")
-    axes[2].set(xscale="log", xlabel="input current, nA", ylabel="rate, Hz", title="constant current")
+    axes[2].set(xlabel="input current, nA", ylabel="rate, Hz", title="constant current")
     print(save(figure, given.out))
 
 
