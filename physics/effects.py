@@ -17,24 +17,27 @@ EFFECTS: Mapping[str, str] = {
     "lattice_constant_m": (
         "larger: longer hops, on which a field acts more and which diffuse faster; fewer sites across the film"
     ),
-    "charge_transfer_barrier_eV": "higher: the electrode gives its ions later, the set voltage rises",
+    "charge_transfer_barrier_eV": (
+        "higher: the electrode gives its ions later; the set voltage rises once this step is the slowest"
+    ),
     "dissolution_barrier_eV": (
-        "higher: the filament dissolves e-fold more slowly for each kT and is kept longer; its ions also cost "
-        "more, so that the set voltage rises"
+        "higher: an ion in the film costs more, so the set voltage rises and a pulse builds less; raised together "
+        "with reduction_barrier_eV the filament is kept longer"
     ),
     "reduction_barrier_eV": (
-        "higher: ions plate later on the filament and on the way back reach the electrode first; an ion in the "
-        "film costs less"
+        "higher: an ion in the film costs less, so the set voltage falls and a pulse builds more, which is kept "
+        "longer; each atom plates later"
     ),
     "bond_energy_eV": (
         "higher: atoms with many neighbours stay, so that a thick filament is kept and a chain of single atoms is "
         "not; a chain forms at higher voltage"
     ),
     "matrix_penalty_eV": "higher: metal inside the film is less stable: higher set voltage, faster forgetting",
-    "anode_share": (
-        "larger: more of the voltage drives ions out of the active electrode, less is left for hops in the film"
+    "anode_share": "larger: more of the voltage drives ions out of the active electrode, the set voltage falls",
+    "cathode_share": (
+        "larger: more of the voltage drives ions onto the filament, less is left for hops in the film; the set "
+        "voltage hardly moves"
     ),
-    "cathode_share": "larger: more of the voltage drives ions onto the filament, less is left for hops in the film",
     "reverse_anode_share": "larger: more of a RESET voltage plates metal back onto the active electrode",
     "reverse_cathode_share": "larger: more of a RESET voltage dissolves the filament, at smaller voltage",
     # simulated column
@@ -61,7 +64,7 @@ EFFECTS: Mapping[str, str] = {
     "tunnel_barrier_eV": "higher: a gap conducts less, so that the step at the last atom is larger",
     "tunnel_gap_m": "wider: a gap conducts less, so that the step at the last atom is larger",
     "contact_conductance_S": (
-        "larger: a chain of single atoms conducts better in proportion: ON state at small compliance"
+        "larger: a closed chain of single atoms conducts better; at small compliance the limit decides more"
     ),
     "metal_link_S": "larger: a thick filament conducts better: ON state at large compliance",
     "leakage_S": "larger: the OFF state conducts better in proportion, the on/off ratio falls",
@@ -74,16 +77,25 @@ EFFECTS: Mapping[str, str] = {
         "higher: shorter screening length and, with the inverse square root, shorter relaxation; in VacancyKMC "
         "more vacancies at the start"
     ),
-    "site_density_1_m3": "lower: ions crowd at the contacts, the response saturates earlier",
+    "site_density_1_m3": (
+        "lower: ions crowd at the contacts and the response saturates earlier; far above ion_density_1_m3 it "
+        "hardly acts"
+    ),
     "relative_permittivity": "higher: screening length and relaxation time grow with the square root",
-    "mobility_prefactor": "larger: ions diffuse faster in proportion: each spike writes more, all is forgotten sooner",
+    "mobility_prefactor": (
+        "larger: ions diffuse faster in proportion: less of the weight adds up from spike to spike, all is "
+        "forgotten sooner"
+    ),
     "injection_barrier_eV": "none yet",
     "electronic_conductivity_S_m": "larger: every current in proportion, the weights not at all",
     "ideality_factor": "larger: the same shift of ions changes the current less, weaker potentiation",
     "conduction_barrier_eV": "higher: the current rises more steeply with temperature; nothing at 300 K",
-    "trap_slowest_rate_Hz": "lower: part of the weight is kept longer, up to the inverse of this rate",
+    "trap_slowest_rate_Hz": (
+        "lower: held ions reach longer times, up to its inverse; at the same trap_capture_ratio less is written "
+        "within seconds"
+    ),
     "trap_fastest_rate_Hz": "higher: held ions already follow shorter times, down to the inverse of this rate",
-    "trap_capture_ratio": "larger: more ions are held: more of the weight is forgotten slowly; 0: none is held",
+    "trap_capture_ratio": "larger: more ions are held, more of the weight is forgotten slowly; 0: none is held",
     "trap_exponent": "sets how forgetting is spread over slow and fast times: the power m of (t/s)^-m",
     "trap_density_1_m3": "lower: the places fill, further spikes write less of the slow part",
     "transport_permittivity": "higher: the transport layer takes less of the voltage",

@@ -211,9 +211,13 @@ def _trace(file: Path) -> tuple[str, list[str]]:
     from ...physics import trace as traces
 
     trace = traces.read(file)
-    sizes = ", ".join(f"{n} {d}" for d, n in trace.sizes.items())
+    sizes = _sizes(trace)
     low, high = float(trace["conductance"].min()), float(trace["conductance"].max())
     return "trace", [f"{sizes}; conductance {low:.3g} to {high:.3g} S"]
+
+
+def _sizes(trace: Any) -> str:
+    return ", ".join(f"{n} instants" if d == "time" else f"{n} {d}s" for d, n in trace.sizes.items())
 
 
 def _table(file: Path) -> tuple[str, list[str]]:
@@ -230,7 +234,7 @@ def _table(file: Path) -> tuple[str, list[str]]:
     notes = [str(note) for note in found.report.brief()]
     for trace in found.traces:
         volts = trace["voltage"].values
-        sizes = ", ".join(f"{n} {d}" for d, n in trace.sizes.items())
+        sizes = _sizes(trace)
         notes.append(f"{trace.attrs['kind']}: {sizes}; {volts.min():.3g} to {volts.max():.3g} V")
     notes.extend(f"endurance: {table.sizes['cycle']} cycles, not fitted" for table in found.endurance)
     return "measurement", notes

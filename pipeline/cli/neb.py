@@ -11,7 +11,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from ...physics.errors import InputError
+from ...physics.errors import ConvergenceError, InputError
 from ._console import Json, failed, give, on_stdout, page, told
 from ._console import out as stdout
 
@@ -166,7 +166,7 @@ def neb(
             )
             raise typer.Exit(130) from None
     if not series.runs:
-        raise InputError(
+        raise ConvergenceError(
             "no run gave a barrier", got=f"{len(series.failures)} failures, listed above", action="Follow their advice"
         )
     give(_record(series), json_file)
