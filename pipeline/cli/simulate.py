@@ -41,7 +41,7 @@ _Vary = Annotated[
 ]
 _Peaks = Annotated[
     list[str] | None,
-    typer.Option("--peak", metavar="V", help="Turning voltage of a sweep; may be repeated (2 if not given)."),
+    typer.Option("--peak", metavar="V", help="Turning voltage of a sweep; may be repeated (2V if not given)."),
 ]
 _Rate = Annotated[str | None, typer.Option("--rate", metavar="V/S", help="Rate of the sweep (1V/s if not given).")]
 _Compliance = Annotated[
@@ -277,8 +277,7 @@ def kmc_run(
 
     Without --waveform, a sweep of --peak, --rate and --compliance (1uA if not given).
 
-    Example: halidrift kmc run john2022-ogb --waveform 'pulses amplitude=1V width=20ms period=40ms count=3
-    compliance=1uA' --replicas 8 --out pulses.nc
+    Example: halidrift kmc run john2022-ogb --peak 1.5V --compliance 1uA --replicas 8 --out sweeps.nc
     """
     if out is None and store is None:
         raise InputError("Nothing would be kept", action="Give --out FILE.nc, --store FOLDER.zarr, or both")
