@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .readout import DeltaRuleReadout, IccReadout
-    from .reservoir import Reservoir
+    from .reservoir import MaskedReservoir, Reservoir
     from .spikes import FiringPatterns
 
-__all__ = ["DeltaRuleReadout", "FiringPatterns", "IccReadout", "Reservoir"]
+__all__ = ["DeltaRuleReadout", "FiringPatterns", "IccReadout", "MaskedReservoir", "Reservoir"]
 
 # Loaded on first use: scikit-learn and numba cost seconds, and most users of a cell need neither.
 _HOMES = {
     "DeltaRuleReadout": "readout",
     "FiringPatterns": "spikes",
     "IccReadout": "readout",
+    "MaskedReservoir": "reservoir",
     "Reservoir": "reservoir",
 }
 
