@@ -1,8 +1,8 @@
 """What the same physics scores under each reading of the Methods of John et al., beside what the paper prints.
 
-The text leaves conditions open that move the accuracy more than any device parameter. Each is a :class:`Convention`: the
-options that make it and why it matters. Nothing here is fitted; :func:`needed` says how much noise the paper's numbers
-would take, and no other number of the project uses that.
+The text leaves conditions open that move the accuracy more than any device parameter. Each is a :class:`Convention`:
+the options that make it and why it matters. Nothing here is fitted; :func:`needed` says how much noise the paper's
+numbers would take, and no other number of the project uses that.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -95,8 +96,15 @@ class Convention:
 
 _PHASE = {"start_phase_s": (0.0, 65e-3)}
 _SHARED = {"shared_trains": True}
+_PULSE = {"read": "pulse"}
+_READ = (
+    "nodes that fall on a spike lose it, and each reading comes 5 ms into relaxation, "
+    "whose spread from cycle to cycle is then noise"
+)
 _LITERAL = "aligned trains of 20 ms, the noise of the device alone"
-_ALIGNED = "trains begin at the same instant, so each class lights its own nodes: the task is nearly solved before the device acts"
+_ALIGNED = (
+    "trains begin at the same instant, so each class lights nodes of its own: the task is solved before the device acts"
+)
 _RANDOM = "classes no longer have nodes of their own; a linear readout cannot follow a shift, trees can"
 _BURIED = "noise as large as the signal leaves spikes that a node can miss; no readout gets them back"
 
@@ -109,11 +117,7 @@ CONVENTIONS: dict[str, Convention] = {
         "later bursts wander over the nodes",
         spikes={"burst_gap_drawn": "gap"},
     ),
-    "pulse": Convention(
-        "read by -0.5 V, 5 ms pulses before each node",
-        "the read takes 5 ms out of a coinciding spike and off the conductance",
-        reservoir={"read": "pulse"},
-    ),
+    "pulse": Convention("read by -0.5 V, 5 ms pulses before each node (Fig. 4b)", _READ, reservoir=_PULSE),
     "log": Convention(
         "ln G as input of the readout", "OFF and ON a node apart count alike", reservoir={"log_conductance": True}
     ),
@@ -180,17 +184,24 @@ CONVENTIONS: dict[str, Convention] = {
         additive=_ADDITIVE,
         write_spread=_WRITES,
     ),
+    "icc-pulse": Convention("read by -0.5 V, 5 ms pulses before each node", _READ, "icc", reservoir=_PULSE),
     "icc-phase": Convention("start phase of 0 to 65 ms", _RANDOM, "icc", spikes=_PHASE),
     "trees": Convention(_LITERAL, "ceiling: what the states hold", "trees"),
     "trees-phase": Convention(
         "start phase of 0 to 65 ms", "ceiling: the states still hold the class", "trees", spikes=_PHASE
+    ),
+    "trees-pulse": Convention(
+        "read by -0.5 V, 5 ms pulses before each node",
+        "ceiling: what the later, noisier readings still hold",
+        "trees",
+        reservoir=_PULSE,
     ),
     "trees-additive": Convention(
         "additive read noise of 1.25 standard deviations", "ceiling: noise destroys it", "trees", additive=_ADDITIVE
     ),
     "memoryless": Convention(
         "device that relaxes within 10 us",
-        "what remains is which nodes fall on a spike; the difference from the first line is all that memory adds",
+        "what remains is which nodes fall on a spike; what the first line has above it is all that memory adds",
         device="memoryless",
     ),
     "chance": Convention("labels shuffled", "nothing to learn: one in four", shuffled=True),
@@ -285,7 +296,7 @@ def _device(cell: Any, kind: str) -> Any:
 
 
 class States(NamedTuple):
-    """What a readout sees of a task: states, S, shape (patterns, nodes), and of each pattern the class and its units."""
+    """What a readout sees of a task: states, S, shape (patterns, nodes); class and units of each pattern."""
 
     states: NDArray[np.float64]
     labels: NDArray[Any]
@@ -548,7 +559,7 @@ def needed(
 
 def _crossing(pairs: Sequence[tuple[float, float]], level: float) -> float | None:
     """Where a falling series of pairs first passes a level."""
-    for (x_0, y_0), (x_1, y_1) in zip(pairs, pairs[1:], strict=False):
+    for (x_0, y_0), (x_1, y_1) in pairwise(pairs):
         if y_0 >= level > y_1:
             return float(x_0 + (x_1 - x_0) * (y_0 - level) / (y_0 - y_1))
     return None

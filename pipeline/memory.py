@@ -97,7 +97,8 @@ def echo(
     duration = begin + width_s + 1e-3
     options = {"amplitude_V": amplitude_V, "width_s": width_s, "duration_s": duration, "compliance_A": compliance_A}
     last = np.array([begin] if probe else [])
-    late = [np.append(begin - gap - end + burst, last) for gap in gaps]
+    # the first burst begins at 0, which rounding must not put before it
+    late = [np.append(np.maximum(begin - gap - end, 0.0) + burst, last) for gap in gaps]
     waves = [Waveform.spikes(onsets, **options) for onsets in late]
     waves.append(Waveform.spikes(last, **options))
     # right after the earliest burst, at the end of the gap, at the end of the probe

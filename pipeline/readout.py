@@ -511,10 +511,11 @@ class IccReadout(_Readout):
         self._copy = self.conductances_S_.copy()
         self.writes_, self.erases_ = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
         self._written, self._erased = np.zeros(shape), np.zeros(shape)
-        if self.wear == "none":
-            self.life_cycles_ = np.full(shape, np.inf)
-        else:
-            self.life_cycles_ = self.endurance_cycles * np.exp(self.endurance_spread * rng.standard_normal(shape))
+        self.life_cycles_ = np.full(shape, np.inf)
+        if self.wear != "none":
+            # a stream of their own: cells that live on see the same patterns and write errors as without wear
+            lives = rng.spawn(1)[0].standard_normal(shape)
+            self.life_cycles_ = self.endurance_cycles * np.exp(self.endurance_spread * lives)
         self.history_["writes_mean"] = []
 
     def _epoch(
