@@ -49,7 +49,7 @@ def delta_epoch(X, labels, order, W, schedule, eta, first, second, step):
     return loss / order.size, step
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def write(cells, wear, law, p, j, i, wanted, rng):
     """Program device (p, j, i) once to its clipped target.
 
@@ -68,11 +68,10 @@ def write(cells, wear, law, p, j, i, wanted, rng):
     if target < G[p, j, i]:
         erases[p, j, i] += 1  # a thinner filament: RESET first
         erased[p, j, i] += G[p, j, i]
-    beyond = used / life[p, j, i] - 1.0
-    if beyond >= 0.0:
+    if used >= life[p, j, i]:
         if how == STICK:
             return  # the pulse is spent, the conductance stays
-        target = low + (target - low) * np.exp(-beyond)
+        target = low + (target - low) * np.exp(1.0 - used / life[p, j, i])
     sigma = sigma_0 + sigma_1 * target
     # a conductance cannot be negative, whatever the tail of the normal distribution says
     G[p, j, i] = max(target + sigma * rng.standard_normal(), 0.0) if sigma > 0.0 else target

@@ -45,7 +45,8 @@ _MEMORYLESS_S = 10e-6
 _ADDITIVE = 1.25
 _WRITES = 0.035
 _TREES = 2  # trainings of the boosted trees; each costs as much as all others of a convention
-_SEEDS = {"trains": (5, 0), "device": (5, 1), "split": 6, "noise": 8}  # (5, .) and 6 as in the stages of the job
+# (stage, stream) as in the stages of the job that draw the same things
+_TRAINS, _DEVICE, _SPLIT, _NOISE = (5, 0), (5, 1), 6, 8
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ CONVENTIONS: dict[str, Convention] = {
         spikes={"burst_gap_drawn": "gap"},
     ),
     "pulse": Convention("read by -0.5 V, 5 ms pulses before each node (Fig. 4b)", _READ, reservoir=_PULSE),
+    "pulse-1ms": Convention(
+        "read by -0.5 V, 1 ms pulses before each node",
+        "as above, but sooner: what counts is how far a filament has relaxed when it is read",
+        reservoir={"read": "pulse", "read_width_s": 1e-3},
+    ),
     "log": Convention(
         "ln G as input of the readout", "OFF and ON a node apart count alike", reservoir={"log_conductance": True}
     ),
@@ -320,11 +326,9 @@ def played(convention: Convention, cell: Any, *, per_class: int, seed: int) -> S
     seed : int
         The trains are those of the job with this seed, as far as the options leave them.
     """
-    task = FiringPatterns(
-        per_class=per_class, rng=np.random.default_rng([seed, *_SEEDS["trains"]]), **convention.spikes
-    )
+    task = FiringPatterns(per_class=per_class, rng=np.random.default_rng([seed, *_TRAINS]), **convention.spikes)
     options = {k: v for k, v in convention.reservoir.items() if k not in _AFTER}
-    random = None if convention.device == "typical" else np.random.default_rng([seed, *_SEEDS["device"]])
+    random = None if convention.device == "typical" else np.random.default_rng([seed, *_DEVICE])
     reservoir = Reservoir(_device(cell, convention.device), **options)
     states = reservoir.transform(list(task.trains), rng=random, devices=task.device)
     return States(states, task.labels, task.device, task.train)
@@ -332,7 +336,7 @@ def played(convention: Convention, cell: Any, *, per_class: int, seed: int) -> S
 
 def _noisy(convention: Convention, states: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """States with the read noise of the convention, which is the same for every training, as measured data are."""
-    random = np.random.default_rng([seed, _SEEDS["noise"]])
+    random = np.random.default_rng([seed, _NOISE])
     relative = convention.reservoir.get("read_noise", 0.0)
     if relative:
         states = states * (1.0 + relative * random.standard_normal(states.shape))
@@ -366,7 +370,7 @@ def _score(
 
     noisy, units, runs = _noisy(convention, data.states, seed), data.unit(convention.split), []
     for number in range(min(trainings, _TREES) if convention.rule == "trees" else trainings):
-        random = np.random.default_rng([seed, _SEEDS["split"], number])
+        random = np.random.default_rng([seed, _SPLIT, number])
         parts = hold_out(data.labels, units, 0.1, random, across=convention.split == "device")
         truth = random.permutation(data.labels) if convention.shuffled else data.labels
         with threadpool_limits(1):  # the workers share the cores, and sums must not depend on them
@@ -459,7 +463,8 @@ def measure(
     -------
     dict
         By name: accuracy, error and train_accuracy, %; published, %, and difference, or None; class shares as
-        confusion with confusion_low and confusion_high; worst class where it stands out; words, why and rule.
+        confusion with confusion_low and confusion_high; worst class, its share, and whether its interval lies below
+        that of every other; words, why and rule.
         An entry that could not be measured has "failed" instead.
 
     Notes
@@ -500,16 +505,13 @@ def _line(convention: Convention, entry: dict[str, Any]) -> dict[str, Any]:
         return line
     line["difference"] = None if published is None else entry["accuracy"] - published
     if "confusion" in entry:
-        line["worst"] = _worst(entry)
+        share = np.diag(np.asarray(entry["confusion"]))
+        first, second = np.argsort(share, kind="stable")[:2]
+        line["worst"], line["worst_share"] = CLASSES[first], 100.0 * float(share[first])
+        line["worst_stands_out"] = bool(
+            np.asarray(entry["confusion_high"])[first, first] < np.asarray(entry["confusion_low"])[second, second]
+        )
     return line
-
-
-def _worst(entry: Mapping[str, Any]) -> str | None:
-    """The class that is recognised least, if its interval and that of the next do not meet."""
-    share = np.diag(np.asarray(entry["confusion"]))
-    first, second = np.argsort(share)[:2]
-    apart = np.asarray(entry["confusion_high"])[first, first] < np.asarray(entry["confusion_low"])[second, second]
-    return CLASSES[first] if apart else None
 
 
 def needed(

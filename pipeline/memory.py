@@ -234,12 +234,13 @@ def state_rank(states: ArrayLike, tolerance: float = 1e-2) -> int:
     return int(np.sum(values > max(tolerance * values[0], floor)))
 
 
-def _scattered(states: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64]]:
+def _scattered(states: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
     """Classes, their mean states in coordinates in which the scatter inside a class is the unit, and their counts."""
     X, y = np.asarray(states, dtype=float), np.asarray(labels)
     if X.ndim != 2 or y.shape != (len(X),) or not np.isfinite(X).all():
         raise InputError("states must be a finite matrix with one label for each row", got=f"{X.shape}, {y.shape}")
-    classes, index, counts = np.unique(y, return_inverse=True, return_counts=True)
+    classes, index = np.unique(y, return_inverse=True)
+    counts = np.bincount(index)
     if classes.size < 2 or counts.min() < 2:
         raise InputError("At least two classes of two patterns each are needed", got=f"{counts.tolist()} patterns")
     width = X.std(axis=0)

@@ -482,7 +482,7 @@ def _checked(states: Any, stimuli: Sequence[Waveform], times: NDArray[np.float64
     return array
 
 
-def _staircase(voltage_V: NDArray[np.float64], ends_s: NDArray[np.float64], compliance_A: float) -> Waveform:
+def _staircase(voltage_V: NDArray[Any], ends_s: NDArray[Any], compliance_A: float) -> Waveform:
     """Levels, each held until its end and reached in the rise time of a step."""
     starts = np.concatenate([[0.0], ends_s[:-1]])
     time = np.stack([starts + _EDGE_S, ends_s], axis=1).ravel()

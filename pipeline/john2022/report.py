@@ -124,7 +124,7 @@ _CAPTIONS = {
     "conventions": (
         "accuracy under each convention",
         "Test accuracy of the same physics under each reading of the Methods, with the larger of the spread over "
-        "trainings and the counting error. Dotted: the paper. Nothing is fitted to it.",
+        "trainings and the counting error. Dotted: the paper; grey: chance. Nothing is fitted to it.",
     ),
     "training": (
         "training curves of both readouts",

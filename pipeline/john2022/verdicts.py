@@ -158,7 +158,7 @@ def quantities(
     _nonvolatile(add, stages, settings)
     _memory(of("reservoir"), stages["reservoir"])
     _network(of("readouts"), stages["readouts"], synapse)
-    _unstated(of("conventions"), stages["conventions"])
+    _unstated(of("conventions"), stages["conventions"], synapse)
     return rows
 
 
@@ -454,20 +454,28 @@ def _network(add: Any, readouts: Result, synapse: Any) -> None:
     add(key, spread, made_by="compact model", stages=("compact",))
 
 
-def _unstated(add: Any, conventions: Result) -> None:
+def _unstated(add: Any, conventions: Result, synapse: Any) -> None:
     """What the conditions that the text leaves open do to the accuracy."""
     lines, needed = conventions.data["lines"], conventions.data["needed"]
     for key, name in (
         ("X-SILENT/floating-point readout: test accuracy without any noise", "silent"),
         ("X-MEMORY/floating-point readout: test accuracy of a device that forgets within 10 us", "memoryless"),
-        ("X-CHANCE/floating-point readout: test accuracy on shuffled labels", "chance"),
-        ("X-CHANCE/Icc readout: test accuracy on shuffled labels", "icc-chance"),
     ):
         line = lines[name]
         note = line.get("failed") or f"{line['why']}; {line['trainings']} trainings, {line['test_patterns']} patterns"
         add(
             key, line.get("accuracy"), uncertainty=line.get("error"), kind="predicted", made_by="conventions", note=note
         )
+    for who, name in (("floating-point readout", "chance"), ("Icc readout", "icc-chance")):
+        line = lines[name]
+        key = f"X-CHANCE/{who} on shuffled labels: deviation from 25 %, in standard errors of one test set"
+        value, note = None, line.get("failed", "")
+        if not note:
+            value = (line["accuracy"] - 25.0) / (100.0 * math.sqrt(0.25 * 0.75 / line["test_patterns"]))
+            note = (
+                f"{line['accuracy']:.2f} %, mean of {line['trainings']} trainings on {line['test_patterns']} patterns"
+            )
+        add(key, value, kind="predicted", made_by="conventions", note=note)
     for rule, key in (
         ("delta", "X-CONV/conventions that give the floating-point accuracy within 2 points"),
         ("icc", "X-CONV/conventions that give the Icc accuracy within 2 points"),
@@ -488,12 +496,14 @@ def _unstated(add: Any, conventions: Result) -> None:
         note=f"one training each; {tried}",
     )
     tried = ", ".join(f"{x:g}: {y:.1f} %" for x, y in needed["spreads"]) or "not tried: no read noise gives 91.8 %"
+    top = synapse.conductance_bounds_S[1]
+    own = float(synapse.write_spread_S(top)) / top
     add(
         "X-SPREAD/spread of a write over its target that 85.14 % would take then",
         needed["write_spread"],
         kind="predicted",
         made_by="IccReadout",
-        note=f"with that read noise; {tried}",
+        note=f"with that read noise; {tried}; KMC gives {own:.2g} at {1e3 * top:.2g} mS",
     )
 
 

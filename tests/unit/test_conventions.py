@@ -136,3 +136,12 @@ def test_the_noise_that_a_number_takes_is_where_it_is_crossed():
     assert len(found["spreads"]) == 4
     assert conventions._crossing([(0.0, 100.0), (1.0, 90.0), (2.0, 70.0)], 80.0) == pytest.approx(1.5)
     assert conventions._crossing([(0.0, 100.0), (1.0, 90.0)], 80.0) is None
+
+
+@pytest.mark.parametrize("module", ["conventions", "memory", "readout", "reservoir", "spikes"])
+def test_doctests(module):
+    import doctest
+    import importlib
+
+    result = doctest.testmod(importlib.import_module(f"halidrift.pipeline.{module}"))
+    assert result.failed == 0
