@@ -79,7 +79,7 @@ def echo(
     ...                    relaxation_time_s=10e-3)
     >>> found = echo(cell, [1e-3, 20e-3, 40e-3], probe=False)
     >>> f"{float(found.horizon.sel(stage='gap')):.3f} s"
-    '0.027 s'
+    '0.026 s'
     """
     gaps = np.asarray(gaps_s, dtype=float).ravel()
     if not gaps.size or not (gaps > 0).all() or (np.diff(gaps) <= 0).any() or not np.isfinite(gaps).all():
