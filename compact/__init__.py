@@ -9,9 +9,24 @@ if TYPE_CHECKING:
     from .fitting import fit
     from .nonvolatile import NonVolatile
     from .parameters import FittedParameter, ParameterTable
+    from .stanford import Stanford
+    from .synapse import Synapse
     from .volatile import Volatile
+    from .vteam import VTEAM
+    from .yakopcic import Yakopcic
 
-__all__ = ["FittedParameter", "NonVolatile", "ParameterTable", "Volatile", "fit"]
+__all__ = [
+    "MODELS",
+    "VTEAM",
+    "FittedParameter",
+    "NonVolatile",
+    "ParameterTable",
+    "Stanford",
+    "Synapse",
+    "Volatile",
+    "Yakopcic",
+    "fit",
+]
 
 # Loaded on first use: numba and lmfit cost seconds.
 _HOMES = {
@@ -19,14 +34,21 @@ _HOMES = {
     "FittedParameter": "parameters",
     "NonVolatile": "nonvolatile",
     "ParameterTable": "parameters",
+    "Stanford": "stanford",
+    "Synapse": "synapse",
+    "VTEAM": "vteam",
     "Volatile": "volatile",
+    "Yakopcic": "yakopcic",
 }
+_MODELS = ("Volatile", "NonVolatile", "VTEAM", "Yakopcic", "Stanford", "Synapse")
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    if name in ("characterise", "export", "laws"):
+    if name == "MODELS":
+        return {model: __getattr__(model) for model in _MODELS}
+    if name in ("bench", "characterise", "export", "laws"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

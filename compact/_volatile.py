@@ -11,12 +11,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 from numba import njit
 
-from ..physics import formulas
 from . import laws
 
-compliance_voltage = njit(cache=True)(formulas.compliance_voltage)
 growth_rate = njit(cache=True)(laws.growth_rate)
 growth = njit(cache=True)(laws.growth)
 relaxation = njit(cache=True)(laws.relaxation)
@@ -44,51 +43,96 @@ class Law(NamedTuple):
 
 
 @njit(cache=True)
-def excess_slope(u):
-    """Derivative of log_sinhc with respect to ln u: u coth u - 1."""
-    if u < 1e-2:
-        return u * u / 3.0
-    return u / math.tanh(u) - 1.0
+def slope(x, held, law):
+    """dx/dt at state x and device voltage `held`."""
+    k = growth_rate(held, law.growth_Hz, law.growth_V)
+    decay = law.relaxation_Hz * relaxation_share(held, law.relaxation_V)
+    return k * growth(x, law.growth_acceleration) - decay * relaxation(x, law.relaxation_acceleration)
+
+
+@njit(cache=True)
+def slopes(x, held, law, out):
+    """`slope` on arrays."""
+    for i in range(x.size):
+        out[i] = slope(x[i], held[i], law)
+
+
+@njit(cache=True)
+def unlimited(x, ln_V, ln_I, law):
+    """Whether the device carries a source voltage below the compliance limit, both given by their logarithms."""
+    ohmic = (1.0 - x) * law.ln_off + x * law.ln_on + ln_V - ln_I
+    # the excess of the OFF branch only adds to the current
+    if ohmic > 0.0 or law.inverse_V == 0.0:
+        return ohmic <= 0.0
+    return ohmic + (1.0 - x) * log_sinhc(math.exp(ln_V) * law.inverse_V) <= 0.0
+
+
+@njit(cache=True)
+def held_back(x, ln_V, ln_I, law, guess):
+    """ln of the device voltage under the compliance limit, and d ln(device voltage) / dx (0 where no limit acts).
+
+    guess: where Newton's method begins, the answer of a state nearby, if it is below ln_V.
+    """
+    if unlimited(x, ln_V, ln_I, law):
+        return ln_V, 0.0
+    ratio = law.ln_on - law.ln_off
+    target = ln_I - (1.0 - x) * law.ln_off - x * law.ln_on
+    if law.inverse_V == 0.0:
+        return target, -ratio
+    # ln|I| is convex and rising in ln|V|: after its first step Newton comes down monotonically
+    w, slope, excess = min(guess, ln_V), 1.0, 0.0
+    for _ in range(100):
+        u = math.exp(w) * law.inverse_V
+        if u < 1e-2:
+            excess, steep = u * u / 6.0 - u**4 / 180.0, u * u / 3.0
+        else:  # ln(sinh u / u) and u coth u - 1, its slope in ln u, from one exponential
+            e = math.exp(-2.0 * u)
+            excess = u + math.log((1.0 - e) / (2.0 * u))
+            steep = u * (1.0 + e) / (1.0 - e) - 1.0
+        surplus = w + (1.0 - x) * excess - target
+        slope = 1.0 + (1.0 - x) * steep
+        w -= surplus / slope
+        if abs(surplus) < 1e-7:  # squared by the step just taken
+            break
+    return w, -(ratio - excess) / slope
 
 
 @njit(cache=True)
 def device_voltage(x, V, I_cc, law):
-    """Device voltage once the compliance limit has acted, and d ln(device voltage) / dx (0 if it did not act)."""
-    if V == 0.0:
-        return 0.0, 0.0
-    ratio = law.ln_on - law.ln_off
-    if law.inverse_V == 0.0:
-        limited = compliance_voltage(V, math.exp(log_conductance(x, 0.0, law.ln_off, law.ln_on)), I_cc)
-        return limited, (-ratio if limited != V else 0.0)
-    w = math.log(abs(V))
-    if w + log_conductance(x, log_sinhc(V * law.inverse_V), law.ln_off, law.ln_on) <= math.log(I_cc):
-        return V, 0.0
-    # ln|I| is convex and rising in ln|V|: Newton from above comes down monotonically
-    slope, excess = 1.0, 0.0
-    for _ in range(100):
-        u = math.exp(w) * law.inverse_V
-        excess = log_sinhc(u)
-        surplus = w + log_conductance(x, excess, law.ln_off, law.ln_on) - math.log(I_cc)
-        slope = 1.0 + (1.0 - x) * excess_slope(u)
-        w -= surplus / slope
-        if abs(surplus) < 1e-13:
-            break
-    return math.copysign(math.exp(w), V), -(ratio - excess) / slope
+    """Device voltage once the compliance limit has acted."""
+    if V == 0.0 or I_cc == math.inf:
+        return V
+    ln_V = math.log(abs(V))
+    w, log_slope = held_back(x, ln_V, math.log(I_cc), law, ln_V)
+    return V if log_slope == 0.0 else math.copysign(math.exp(w), V)
 
 
 @njit(cache=True)
-def rosenbrock(x, V, ramp, I_cc, h, law):
-    """One exponential Rosenbrock-Euler step of length h from state x; V changes at `ramp` V/s."""
-    held, log_slope = device_voltage(x, V, I_cc, law)
+def linearised(x, V, ramp, ln_I, law, guess):
+    """dx/dt at state x and source voltage V >= 0, its derivatives in x and t, and ln of the device voltage with its
+    slope in x."""
+    if V <= 0.0:  # at the end of a ramp, by rounding
+        held, w, log_slope = 0.0, guess, 0.0
+    else:
+        ln_V = math.log(V)
+        w, log_slope = held_back(x, ln_V, ln_I, law, guess)
+        held = V if log_slope == 0.0 else math.exp(w)
     k = growth_rate(held, law.growth_Hz, law.growth_V)
     r, s = law.growth_acceleration, law.relaxation_acceleration
     decay = law.relaxation_Hz * relaxation_share(held, law.relaxation_V)
-    f = k * growth(x, r) - decay * relaxation(x, s)
+    rise, fall = growth(x, r), relaxation(x, s)
+    f = k * rise - decay * fall
     # dk/dV, where the growth law is not saturated
     steep = (k + law.growth_Hz) / law.growth_V if held > 0.0 else 0.0
-    per_volt = steep * growth(x, r) + decay / law.relaxation_V * relaxation(x, s) if held > 0.0 else 0.0
+    per_volt = steep * rise + decay / law.relaxation_V * fall if held > 0.0 else 0.0
     J = k * (r - 1.0 - 2.0 * r * x) - decay * (1.0 + s - 2.0 * s * x) + per_volt * held * log_slope
     f_t = per_volt * ramp if log_slope == 0.0 else 0.0
+    return f, J, f_t, w, log_slope
+
+
+@njit(cache=True)
+def rosenbrock(x, f, J, f_t, h):
+    """One exponential Rosenbrock-Euler step of length h from state x with the numbers of `linearised`."""
     z = h * J
     if abs(z) < 1e-3:
         phi_1 = 1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0))
@@ -102,18 +146,17 @@ def rosenbrock(x, V, ramp, I_cc, h, law):
 
 
 @njit(cache=True)
-def kink_error(x_0, V_0, x_1, V_1, ramp, I_cc, h, law):
+def kink_error(x_0, w_0, slope_0, x_1, V_1, ln_I, h, law):
     """Error of a step across the onset of the compliance limit, which halving cannot see in its second half."""
-    held_0, slope_0 = device_voltage(x_0, V_0, I_cc, law)
-    held_1, slope_1 = device_voltage(x_1, V_1, I_cc, law)
-    if (slope_0 == 0.0) == (slope_1 == 0.0):
+    if V_1 <= 0.0 or (slope_0 == 0.0) == unlimited(x_1, math.log(V_1), ln_I, law):
         return 0.0
+    held_1 = math.exp(held_back(x_1, math.log(V_1), ln_I, law, w_0)[0])
     # what the growth term would be at the end, had the regime of the start lasted
-    lasted = held_0 * math.exp(slope_0 * (x_1 - x_0)) if slope_0 != 0.0 else V_1
+    lasted = math.exp(w_0 + slope_0 * (x_1 - x_0)) if slope_0 != 0.0 else V_1
     missed = growth_rate(lasted, law.growth_Hz, law.growth_V) - growth_rate(held_1, law.growth_Hz, law.growth_V)
-    held_back = relaxation_share(lasted, law.relaxation_V) - relaxation_share(held_1, law.relaxation_V)
+    eased = relaxation_share(lasted, law.relaxation_V) - relaxation_share(held_1, law.relaxation_V)
     missed *= growth(x_1, law.growth_acceleration)
-    missed -= law.relaxation_Hz * held_back * relaxation(x_1, law.relaxation_acceleration)
+    missed -= law.relaxation_Hz * eased * relaxation(x_1, law.relaxation_acceleration)
     return 0.5 * h * abs(missed)
 
 
@@ -128,24 +171,35 @@ def advance(x, V_0, V_1, duration, I_cc, law, tolerance):
         x = advance(x, V_0, 0.0, duration * share, I_cc, law, tolerance)
         return advance(x, 0.0, V_1, duration * (1.0 - share), I_cc, law, tolerance)
     ramp = (V_1 - V_0) / duration
-    t, h = 0.0, duration
+    ln_I = math.log(I_cc)
+    t, h, w, fresh = 0.0, duration, math.inf, True
+    f, J, f_t, log_slope = 0.0, 0.0, 0.0, 0.0
+    w_h, slope_h = 0.0, 0.0
     for _ in range(MOST_STEPS):
         V = V_0 + ramp * t
-        whole = rosenbrock(x, V, ramp, I_cc, h, law)
-        half = rosenbrock(x, V, ramp, I_cc, 0.5 * h, law)
+        if fresh:
+            f, J, f_t, w, log_slope = linearised(x, V, ramp, ln_I, law, w)
+            fresh = False
+        whole = rosenbrock(x, f, J, f_t, h)
+        half = rosenbrock(x, f, J, f_t, 0.5 * h)
         if whole <= 1.0 and half <= 1.0:
-            fine = rosenbrock(half, V + 0.5 * ramp * h, ramp, I_cc, 0.5 * h, law)
+            guess = w + log_slope * (half - x)
+            f_h, J_h, f_th, w_h, slope_h = linearised(half, V + 0.5 * ramp * h, ramp, ln_I, law, guess)
+            fine = rosenbrock(half, f_h, J_h, f_th, 0.5 * h)
         else:
             fine = 2.0
         if fine <= 1.0:
             error = abs(fine - whole) / 3.0
-            error = max(error, kink_error(x, V, fine, V + ramp * h, ramp, I_cc, h, law))
-            factor = min(max(0.9 * (tolerance / max(error, 1e-30)) ** (1.0 / 3.0), 0.1), 5.0)
+            if error <= tolerance:
+                error = max(error, kink_error(x, w, log_slope, fine, V + ramp * h, ln_I, h, law))
+            factor = min(max(0.9 * np.cbrt(tolerance / max(error, 1e-30)), 0.1), 5.0)
         else:
             error, factor = 1.0, 0.1
         if error <= tolerance:
             t += h
             x = min(max(fine + (fine - whole) / 3.0, 0.0), 1.0)
+            w = w_h + slope_h * (x - half)  # next guess
+            fresh = True
             if t >= duration * (1.0 - 1e-14):
                 return x
         elif t + h * factor == t:
@@ -187,7 +241,7 @@ def run(times, voltages, limits, samples, state, law, factors, spreads, random, 
                 x = advance(x, V, V_s, samples[sample] - t, limits[k], now, tolerance)
                 t, V = samples[sample], V_s
             out_x[sample] = x
-            out_V[sample] = device_voltage(x, V, limits[k], now)[0]
+            out_V[sample] = device_voltage(x, V, limits[k], now)
             sample += 1
         if t < times[k + 1]:
             x = advance(x, V, V_1, times[k + 1] - t, limits[k], now, tolerance)

@@ -77,3 +77,108 @@ def programming_spread(I_cc, sigma_0, sigma_1):
 def drifted(G, t, t_0, nu):
     """Conductance a time t after programming, power law beyond t_0."""
     return G * max(t / t_0, 1.0) ** (-nu)
+
+
+# -- comparison models of the literature ------------------------------------------------------------------------------
+
+
+def threshold_rate(V, V_t, k, alpha):
+    """Rate of VTEAM beyond the threshold V_t, of either sign: k (V/V_t - 1)^alpha; none before it."""
+    excess = V / V_t - 1.0
+    return k * excess**alpha if excess > 0.0 else 0.0
+
+
+def vteam_window(distance, width):
+    """Window exp(-exp(distance/width)) of VTEAM, `distance` past its centre; 1 everywhere at width 0."""
+    if width == 0.0:
+        return 1.0
+    return math.exp(-math.exp(min(max(distance / width, -LARGEST_EXPONENT), 10.0)))
+
+
+def vteam_conductance(x, G_off, G_on, exponential):
+    """Conductance of VTEAM: its logarithm (exponential != 0) or the resistance is linear in the state."""
+    if exponential != 0.0:
+        return math.exp((1.0 - x) * math.log(G_off) + x * math.log(G_on))
+    return 1.0 / ((1.0 - x) / G_off + x / G_on)
+
+
+def yakopcic_drive(V, A_p, A_n, V_p, V_n):
+    """g(V) of Yakopcic et al.: A_p (e^V - e^V_p) above V_p, -A_n (e^-V - e^V_n) below -V_n; voltages in V."""
+    if V - V_p > 0.0:
+        return A_p * (math.exp(min(V, LARGEST_EXPONENT)) - math.exp(V_p))
+    if V + V_n < 0.0:
+        return -A_n * (math.exp(min(-V, LARGEST_EXPONENT)) - math.exp(V_n))
+    return 0.0
+
+
+def yakopcic_window(x, up, x_p, x_n, alpha_p, alpha_n):
+    """f(x) of Yakopcic et al.: 1, but beyond x_p (up) or below 1 - x_n (down) a decay that ends at the bound."""
+    if up:
+        return math.exp(-alpha_p * (x - x_p)) * ((x_p - x) / (1.0 - x_p) + 1.0) if x >= x_p else 1.0
+    return math.exp(alpha_n * (x + x_n - 1.0)) * x / (1.0 - x_n) if x <= 1.0 - x_n else 1.0
+
+
+def sinh_current(V, scale, b):
+    """I = scale sinh(b V), the argument cut where it would overflow."""
+    return scale * math.sinh(min(max(b * V, -LARGEST_EXPONENT), LARGEST_EXPONENT))
+
+
+def sinh_voltage(current, scale, b):
+    """Voltage at which :func:`sinh_current` is `current`."""
+    return math.asinh(current / scale) / b
+
+
+def stanford_scale(g, I_0, g_0):
+    """I_0 exp(-g/g_0): what the sinh of the Stanford model is multiplied with, tunnelling through the gap g."""
+    return I_0 * math.exp(-g / g_0)
+
+
+def stanford_enhancement(g, gamma_0, beta):
+    """Local enhancement of the field, gamma_0 - beta (g / 1 nm)^3, none below zero."""
+    return max(gamma_0 - beta * (g * 1e9) ** 3, 0.0)
+
+
+def stanford_temperature(V, current, T_0, R_th):
+    """Temperature of the filament, ambient plus Joule heating."""
+    return T_0 + abs(V * current) * R_th
+
+
+def stanford_rate(V, T, gamma, v_0, E_a, a, d, F_min):
+    """dg/dt = -v_0 exp(-E_a/kT) sinh(gamma a V/(d kT)); none where gamma |V|/d < F_min.
+
+    The published step at F_min is a smooth one, s^2 (3 - 2 s), over a thousandth of it: a gap that the step stops, or
+    that follows it, would need infinitely short steps.
+    """
+    share = 1.0
+    if F_min > 0.0:
+        share = min(max(1e3 * (gamma * abs(V) / (d * F_min) - 1.0), 0.0), 1.0)
+        share *= share * (3.0 - 2.0 * share)
+    if share == 0.0:
+        return 0.0
+    kT = K_B * T
+    u, E = gamma * a / d * V / kT, E_a / kT
+    if abs(u) < 1e-3:  # else the difference of two nearly equal exponentials
+        return -share * v_0 * math.exp(-E) * math.sinh(u)
+    return -0.5 * share * v_0 * (math.exp(min(u - E, LARGEST_EXPONENT)) - math.exp(min(-u - E, LARGEST_EXPONENT)))
+
+
+# -- the synapse -------------------------------------------------------------------------------------------------------
+
+
+def synapse_drive(V, V_0, depression):
+    """Drive of the ions, V: the sinh of a hop, linear for V_0 = inf; `depression` multiplies it at positive V.
+
+    A negative voltage at the active electrode collects vacancies there, which eases injection: it potentiates.
+    """
+    s = -V if math.isinf(V_0) else -V_0 * math.sinh(min(max(V / V_0, -LARGEST_EXPONENT), LARGEST_EXPONENT))
+    return s * depression if V > 0.0 else s
+
+
+def synapse_back_voltage(q, m, E_m, F_m, E_q, F_q):
+    """Voltage that the displaced ions q hold against the drive, m of them mobile: stiffness and curvature of both."""
+    return (E_m + F_m * abs(m)) * m + (E_q + F_q * abs(q)) * q
+
+
+def synapse_capture(rate, exponent, norm, ratio):
+    """Capture rate of the places that release at `rate`; `norm` is the sum of rate^(exponent - 1) over all."""
+    return ratio * rate**exponent / norm

@@ -220,7 +220,7 @@ class NonVolatile(CompactModel):
             If a SET happens under a compliance outside of the fitted range, unless `clip`; if the voltage becomes
             negative beyond the SET voltage and no RESET was ever fitted.
         """
-        random = generator(rng)
+        seed, random = seed_text(rng), generator(rng)
         times = waveform.times_s
         voltage, limit = waveform.voltage_at(times), waveform.compliance_at(times)
         off = self._drawn_off(random)
@@ -272,7 +272,7 @@ class NonVolatile(CompactModel):
             conductance_S=read,
             parameters=self._values(),
             sources=self.sources,
-            seed=seed_text(rng),
+            seed=seed,
             extra={"state": ("time", state, "S", "conductance as programmed")},
         )
 

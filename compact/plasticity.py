@@ -20,7 +20,7 @@ from scipy import optimize, stats
 from ..physics import trace as traces
 from ..physics.constants import BOLTZMANN_EV_K
 from ..physics.errors import InputError
-from .characterise import columns
+from .characterise.pieces import columns, work
 
 __all__ = [
     "ActivationEnergy",
@@ -33,6 +33,7 @@ __all__ = [
     "event_energy",
     "indices",
     "is_monotone",
+    "neurosim_label",
     "power_law",
     "responses",
     "retention",
@@ -108,6 +109,11 @@ class Update(NamedTuple):
         Largest change that one spike makes, over the range; the turn from potentiation to depression counts.
     range : float, 1
         Largest over smallest weight.
+
+    Notes
+    -----
+    :func:`neurosim_label` turns a nonlinearity into the label (0 to 9) of the NeuroSim simulators, which call the same
+    :math:`1 / \nu` "A".
     """
 
     nonlinearity_up: float
@@ -287,6 +293,46 @@ def update_of(potentiation: ArrayLike, depression: ArrayLike) -> Update:
         largest_step=step,
         range=float(high / low),
     )
+
+
+def neurosim_label(nonlinearity: ArrayLike) -> Array:
+    r"""Nonlinearity label of the NeuroSim simulators for :math:`\nu` of :class:`Update`.
+
+    Parameters
+    ----------
+    nonlinearity : float or array, 1
+        :math:`\nu`, the inverse of NeuroSim's normalised A.
+
+    Returns
+    -------
+    array, 1
+        Of the sign of :math:`\nu`: positive saturates. NeuroSim writes a depression that saturates with a minus sign.
+
+    Notes
+    -----
+    NeuroSim tabulates label against A, from 0.01 to 9. The table is, to its six digits, the largest distance of the
+    curve from the straight line, at right angles to it, over 0.07 (found from the table, which comes without a
+    formula); a mean of several hundredths in label is the error of reading A off a figure.
+
+    References
+    ----------
+    .. [1] P.-Y. Chen, X. Peng and S. Yu, IEEE Trans. CAD 37, 3067 (2018); Nonlinearity-NormA table of
+       github.com/neurosim/MLP_NeuroSim_V3.0.
+
+    Examples
+    --------
+    >>> [round(float(v), 2) for v in neurosim_label([0.0, 1 / 0.8195, -1 / 0.8195, 1 / 0.0702])]
+    [0.0, 1.51, -1.51, 7.51]
+    """
+    nu = np.asarray(nonlinearity, dtype=float)
+    if not np.isfinite(nu).all():
+        raise InputError("A nonlinearity must be finite", got=nonlinearity)
+    size = np.maximum(np.abs(nu), 1e-9)
+    drop = -np.expm1(-size)  # 1 - e^-nu
+    # where the slope of the curve is that of the line
+    x = np.log(size / drop) / size
+    distance = -np.expm1(-size * x) / drop - x
+    return np.asarray(np.where(np.abs(nu) < 1e-6, nu / 8.0, np.sign(nu) * distance) / (np.sqrt(2.0) * 0.07))
 
 
 def _shares(weights: Array) -> Array:
@@ -515,13 +561,11 @@ def delivered_energy(trace: xr.Dataset, until_s: float | None = None) -> float:
     A current at a corner belongs to the segment that ends there, and stands for all of that segment: exact for the
     displacement current of a ramp.
     """
-    time, _, current, _ = columns(trace)
-    voltage = trace["device_voltage"].values.astype(float)
+    time, *_ = columns(trace)
     stop = time[-1] if until_s is None else until_s
     if not time[0] < stop <= time[-1]:
         raise InputError("until_s lies outside the trace", got=f"{stop} s", allowed=f"{time[0]:g} to {time[-1]:g} s")
-    power = current[1:] * 0.5 * (voltage[1:] + voltage[:-1])
-    return float(np.sum(power * np.clip(np.minimum(time[1:], stop) - time[:-1], 0.0, None)))
+    return work(trace, float(time[0]), float(stop), rule="segment")
 
 
 def activation_energy(temperature_K: ArrayLike, resistance_ohm: ArrayLike) -> ActivationEnergy:

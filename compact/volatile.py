@@ -148,6 +148,55 @@ class Volatile(CompactModel):
         """The model that :meth:`to_dict` described."""
         return super().from_dict(record).at(record["temperature_K"])
 
+    # -- equations -------------------------------------------------------------------------------------------
+
+    def right_hand_side(self, state: ArrayLike, device_voltage_V: ArrayLike) -> NDArray[np.float64]:
+        """Rate of the state of the typical device.
+
+        Parameters
+        ----------
+        state : float or array, shape (...,), 1, in [0, 1]
+        device_voltage_V : float or array, shape (...,), V
+            Voltage across the device itself, after the compliance limit.
+
+        Returns
+        -------
+        array, shape (...,), Hz
+
+        Raises
+        ------
+        InputError
+            If a state is out of bounds or a number not finite.
+        """
+        x, V = self._frozen(state, device_voltage_V)
+        out = np.empty(x.size)
+        _volatile.slopes(x.ravel(), V.ravel(), self._law(), out)
+        return out.reshape(x.shape)
+
+    def device_current(self, state: ArrayLike, device_voltage_V: ArrayLike) -> NDArray[np.float64]:
+        """Current of the device at a frozen state.
+
+        Parameters
+        ----------
+        state, device_voltage_V
+            As for :meth:`right_hand_side`.
+
+        Returns
+        -------
+        array, shape (...,), A
+        """
+        x, V = self._frozen(state, device_voltage_V)
+        return np.asarray(V * np.exp(log_conductance(x, V, self._law())))
+
+    @staticmethod
+    def _frozen(state: ArrayLike, device_voltage_V: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x, V = np.broadcast_arrays(np.asarray(state, dtype=float), np.asarray(device_voltage_V, dtype=float))
+        if not (np.isfinite(x).all() and np.isfinite(V).all()):
+            raise InputError("States and voltages must be finite", got="nan or inf")
+        if not ((x >= 0.0) & (x <= 1.0)).all():
+            raise InputError("state is out of range", got=f"{x.min():g} to {x.max():g}", allowed="0 to 1")
+        return x, V
+
     # -- simulation ------------------------------------------------------------------------------------------
 
     def simulate(
@@ -190,7 +239,7 @@ class Volatile(CompactModel):
         ConvergenceError
             If the step control fails.
         """
-        random = generator(rng)
+        seed, random = seed_text(rng), generator(rng)
         for name, number in (("devices", devices), ("cycles", cycles)):
             if int(number) != number or number < 1:
                 raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
@@ -226,7 +275,7 @@ class Volatile(CompactModel):
                     held[d, c],
                 )
         conductance, held = self._read(x, held, waveform.voltage_at(times), waveform.compliance_at(times), random)
-        return self._trace(waveform, x, held, conductance, seed_text(rng))
+        return self._trace(waveform, x, held, conductance, seed)
 
     def respond(
         self,
@@ -379,7 +428,8 @@ class Volatile(CompactModel):
         conductance: NDArray[np.float64],
         seed: str,
     ) -> xr.Dataset:
-        current = held * conductance
+        limit = waveform.compliance_at(waveform.times_s)
+        current = np.clip(held * conductance, -limit, limit)  # rounding
         first = traces.make(
             waveform,
             model="compact.Volatile",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ._transport import (
     LEFT,
@@ -16,6 +15,8 @@ from ._transport import (
     SOLVED,
     contact_potential,
     contacts,
+    kernel,
+    part,
     screening_over_capacitance,
     stage,
     substitute,
@@ -79,7 +80,7 @@ class Control(NamedTuple):
     adaptive: bool  # steps by error; else one between two report times
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def close(q, k, load, frame, old_w, old_supplied, tau):
     """Currents and contents at the end of a stage; `rate` and `held` are there already."""
     S, n, c = len(q.charge), q.volume.size, frame.circuit
@@ -103,7 +104,7 @@ def close(q, k, load, frame, old_w, old_supplied, tau):
         c[CIRCUIT + S + s] = content
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def implicit(q, k, load, u, guess, frame, old_w, old_supplied, tau, source, limit, control):
     """A stage into `frame`, with the source at its voltage, or at its current limit if it would exceed that.
 
@@ -159,7 +160,7 @@ def implicit(q, k, load, u, guess, frame, old_w, old_supplied, tau, source, limi
         side, forced = np.sign(total), True
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def time_error(q, k, load, u, dt, tau):
     """Local error, damped by (1 - tau dF/dp)^-1 in what is stiff: of every density, and of the contact potential.
 
@@ -209,7 +210,7 @@ def time_error(q, k, load, u, dt, tau):
     return worst
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def step(q, k, load, u, dt, source_a, source_b, limit, control):
     """One step into `second`; status, error in tolerances (or the last update), whether the limit set in or ended."""
     S, n, now, first, second = len(q.charge), q.volume.size, u.now, u.first, u.second
@@ -238,7 +239,7 @@ def step(q, k, load, u, dt, source_a, source_b, limit, control):
     return status, time_error(q, k, load, u, dt, tau) / control.tolerance, switched
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def play(q, k, load, u, times, corner, sources, limits, control, log, rows, densities, potentials):
     """From report time to report time; a row of the circuit for each, and the profiles if there is room for them.
 

@@ -22,6 +22,7 @@ search around it, so that a filament that stalls at the compliance limit does no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ _ELECTRON_LOSS_S = 1e-12
 _COLUMN_SHARE = 1e-3
 _NEIGHBOURS = 6  # simple cubic network of sites
 _SHORTEST_STEP_S = 1e-14  # shorter than one attempt of any step here: no physics is left to resolve
-_NEWTON_STEPS = 14
+_NEWTON_STEPS = 8  # those that converge take 2 to 8, those that do not never come back
 _NEWTON_TOLERANCE = 1e-8  # site fraction of metal
 _VOLTAGE_TOLERANCE_V = 1e-4  # changes a rate by less than 0.4 %
 _BALANCE_TOLERANCE = 1e-6
@@ -227,6 +228,10 @@ class Column:
         empty sites through the cell, up to the next metal above and below, so two half-filled layers are not a bridge
         of half-metals in series. An empty site conducts as an atomic contact with that gap, a full one as the metal.
         """
+        return self.conductor(metal)(temperature)
+
+    def conductor(self, metal: Array) -> Callable[[Array], Array]:
+        """Local conductivity as a function of the temperature alone: what follows from the metal is found once."""
         p, a, shape = self.number, self.spacing_m, self.mesh.shape
         empty = 1.0 - np.clip(metal, 0.0, 1.0).reshape(shape)
         above, below = np.zeros(shape), np.zeros(shape)
@@ -235,11 +240,16 @@ class Column:
             above[-1 - j] = empty[-j] * (a + above[-j])
         gap = empty * (p["tunnel_gap_m"] + above + below)
         layers = 1.0 + empty * (above + below) / a
-        hot = 1.0 + p["temperature_coefficient_1_K"] * (temperature - 300.0)
-        contact = p["contact_conductance_S"] / a
-        bulk = p["metal_conductivity_S_m"] / hot
-        metallic = contact ** empty.ravel() * bulk ** (1.0 - empty.ravel())
-        return self.film_S_m + metallic * (layers * np.exp(-self.decay_1_m * gap)).ravel()
+        through = (layers * np.exp(-self.decay_1_m * gap)).ravel()
+        contact = (p["contact_conductance_S"] / a) ** empty.ravel()
+        full = 1.0 - empty.ravel()
+
+        def at(temperature: Array) -> Array:
+            hot = 1.0 + p["temperature_coefficient_1_K"] * (temperature - 300.0)
+            metallic = contact * (p["metal_conductivity_S_m"] / hot) ** full
+            return self.film_S_m + metallic * through
+
+        return at
 
     def fields(self, metal: Array, film_V: float, warming: Array) -> tuple[Array, Array, float, Array, Array]:
         """Potential and temperature rise for one volt, conductance and heat, with the temperature's feedback."""
@@ -249,9 +259,10 @@ class Column:
         swap = self.coupling_W_m3K * mesh.volume_m3
         # the filament touches the active electrode atom by atom
         contact = self.number["contact_conductance_S"] / self.spacing_m**2
+        conductivity = self.conductor(metal)
         for _ in range(30):
             temperature = ambient + film_V**2 * warming[0]
-            sigma = self.conductivity(metal, temperature)
+            sigma = conductivity(temperature)
             links, low, high = mesh.links(sigma), mesh.ends(sigma, mesh.bottom), mesh.ends(sigma, mesh.top, contact)
             psi = mesh.solve(links, low, high, nothing, 0.0, 1.0)
             heat = mesh.joule(links, low, high, psi, 0.0, 1.0)
@@ -599,6 +610,7 @@ class _Run:
         length = min(self.next_s, span)
         if slope > 0:
             length = min(length, self.model.largest_voltage_step_V * span / slope)
+        refused = False
         while True:
             if span - length < 1e-6 * span:
                 length = span
@@ -607,6 +619,7 @@ class _Run:
             result = self.attempt(circuit, length)
             if result is not None:
                 break
+            refused = True
             length *= 0.4
             if length < _SHORTEST_STEP_S:
                 raise ConvergenceError(
@@ -618,9 +631,12 @@ class _Run:
         state, _ = result
         self.check(state, now)
         change = float(np.max(np.abs(state.metal - self.state.metal)))
-        growth = np.clip(0.8 * self.model.largest_change / max(change, 1e-12), 0.3, 2.0)
-        # a step cut short by a report time says little about how long the next may be
-        self.next_s = max(length * growth, self.next_s if length < self.next_s and growth >= 1.0 else 0.0)
+        # a step as long as one that was just refused would most likely be refused again
+        most = 1.0 if refused else 2.0
+        growth = np.clip(0.8 * self.model.largest_change / max(change, 1e-12), 0.3, most)
+        # a step cut short by a report time, not by a refusal, says little about how long the next may be
+        shortened = length < self.next_s and not refused
+        self.next_s = max(length * growth, self.next_s if shortened and growth >= 1.0 else 0.0)
         film_V = circuit.film_V(state.conductance_S)
         self.state, self.time_s = state._replace(film_V=film_V), now
         self.steps += 1

@@ -24,7 +24,7 @@ import numpy as np
 
 from ..physics import formulas
 from ._fields import METAL, Network, move_row, network_conductance, set_rows_around
-from ._selection import inline, kernel
+from ._selection import inline, kernel, part
 from .lattice import BOTTOM, TOP
 
 hop_rate = inline(formulas.hop_rate)
@@ -286,14 +286,14 @@ def list_remove(members, position, n, s):
     return n - 1
 
 
-@kernel
+@part
 def set_ion(s, state):
     """Put an ion into site s."""
     state.occupation[s] = ION
     state.tally[N_ION] = list_add(state.ions, state.ion_position, state.tally[N_ION], s)
 
 
-@kernel
+@part
 def clear_ion(s, state):
     """Take the ion out of site s."""
     state.occupation[s] = EMPTY
@@ -301,7 +301,7 @@ def clear_ion(s, state):
     tree_set(state.tree, s, 0.0)
 
 
-@kernel
+@part
 def relink(s, state, physics):
     """The network around site s after its atom came or went."""
     numbers = (physics.contact_S, physics.metal_S, physics.tunnel_decay_1_m, physics.tunnel_gap_m, physics.spacing_m)
@@ -374,7 +374,7 @@ def walk(s, V, T, state, physics, rng):
             if step >= 2 * _FORGOTTEN and passed > 0.0:
                 state.tally[CAUGHT] += 1
                 return end
-        s = state.neighbours[s, k]
+        s = np.int64(state.neighbours[s, k])
         state.tally[HOPS] += 1
     return -2
 
@@ -412,7 +412,7 @@ def update_network(state, physics):
     return residual <= 10 * physics.network_tolerance
 
 
-@kernel
+@part
 def oxidation_rate(s, V, T, state, physics):
     """Rate at which the active electrode puts an ion into the empty site s below it."""
     rate = electrode_rates(state.offset[s], V, physics)[0]
@@ -423,7 +423,7 @@ def oxidation_rate(s, V, T, state, physics):
     return rate
 
 
-@kernel
+@part
 def rebuild_rates(V, T, state, physics):
     """All rates anew after a change of voltage, temperature or metal; O(processes)."""
     tree = state.tree
@@ -447,7 +447,7 @@ def rebuild_rates(V, T, state, physics):
     for i in range(state.class_rate.size):
         state.class_rate[i] = -1.0
     for i in range(state.top.size):
-        s = state.top[i]
+        s = np.int64(state.top[i])
         if state.occupation[s] != EMPTY:
             continue
         bare = True
@@ -464,24 +464,24 @@ def rebuild_rates(V, T, state, physics):
         tree[half + n_sites + i] = state.class_rate[kind]
     if physics.explicit:
         for i in range(state.tally[N_ION]):
-            s = state.ions[i]
+            s = np.int64(state.ions[i])
             tree[half + s] = ion_choices(s, V, T, state, physics)
     for i in range(half - 1, 0, -1):
         tree[i] = tree[2 * i] + tree[2 * i + 1]
 
 
-@kernel
+@part
 def refresh_ion(s, V, T, state, physics):
     """Rate of the ion in site s, if there is one, after a move nearby."""
     if state.occupation[s] == ION:
         tree_set(state.tree, s, ion_choices(s, V, T, state, physics))
 
 
-@kernel
+@part
 def refresh_around(s, V, T, state, physics):
     """Rates of everything that sees site s, after an ion came or went."""
     for d in range(6):
-        t = state.neighbours[s, d]
+        t = np.int64(state.neighbours[s, d])
         if t >= 0:
             refresh_ion(t, V, T, state, physics)
         elif t == TOP:
@@ -493,7 +493,7 @@ def refresh_around(s, V, T, state, physics):
 # -- events --------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part
 def oxidise_electrode(s, V, T, state, physics, rng):
     """The active electrode gives an ion into site s; returns a status."""
     count = state.tally
@@ -512,7 +512,7 @@ def oxidise_electrode(s, V, T, state, physics, rng):
     if k != 6:
         state.clock[FLIGHT] += 1.0 / total
         count[HOPS] += 1
-        end = walk(state.neighbours[s, k], V, T, state, physics, rng)
+        end = walk(np.int64(state.neighbours[s, k]), V, T, state, physics, rng)
     if end == -2:
         return LOST_ION
     if end == -1:
@@ -523,7 +523,7 @@ def oxidise_electrode(s, V, T, state, physics, rng):
     return DONE
 
 
-@kernel
+@part
 def dissolve(s, V, T, state, physics, rng):
     """The atom in site s turns into an ion; returns a status."""
     count = state.tally
@@ -549,7 +549,7 @@ def dissolve(s, V, T, state, physics, rng):
     return DONE
 
 
-@kernel
+@part
 def move_ion(s, V, T, state, physics, rng):
     """The ion in site s hops, is reduced or returns."""
     count = state.tally
@@ -562,7 +562,7 @@ def move_ion(s, V, T, state, physics, rng):
     if k == 7:
         count[RETURNED] += 1
     else:
-        target = state.neighbours[s, k]
+        target = np.int64(state.neighbours[s, k])
         set_ion(target, state)
         count[HOPS] += 1
         refresh_around(target, V, T, state, physics)
@@ -620,7 +620,7 @@ def advance(t_end, V_start, slope_V_s, limit_A, state, physics, most_events, rng
         leaf = tree_find(tree, rng.random() * total)
         status = DONE
         if leaf >= n_sites:
-            status = oxidise_electrode(state.top[leaf - n_sites], V, T, state, physics, rng)
+            status = oxidise_electrode(np.int64(state.top[leaf - n_sites]), V, T, state, physics, rng)
         elif state.occupation[leaf] == METAL:
             status = dissolve(leaf, V, T, state, physics, rng)
         else:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..physics import formulas
-from ._selection import inline, kernel
+from ._selection import inline, kernel, part
 from .lattice import BOTTOM, TOP
 
 link_conductance = inline(formulas.link_conductance)
@@ -163,7 +163,7 @@ def set_rows_around(s, net, occupation, neighbours, coordination, position, psi,
             set_row(t, net, occupation, neighbours, coordination, position, psi, *numbers)
 
 
-@kernel
+@part
 def factorise_layers(net, metal, n_metal):
     """Cholesky factor of the network whose nodes are whole layers: what carries a change along the filament."""
     coarse, layer, width = net.coarse, net.layer, net.coarse.shape[1]
@@ -190,7 +190,7 @@ def factorise_layers(net, metal, n_metal):
             coarse[i, k] = np.sqrt(total) if k == 0 else total / coarse[j, 0]
 
 
-@kernel
+@part
 def precondition(net, metal, n_metal, r, z):
     """Approximate solution z of the network for the residual r: each atom by itself plus the mean of each layer.
 

@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 # Kernels get their tables whole, as named tuples of arrays. A call that is not inlined would copy them, and counting
 # references to every array would cost eight times the physics: both are switched off. Nothing compiled here allocates.
-_FREE: dict[str, Any] = {"cache": True, "_nrt": False}
-kernel = njit(**_FREE)
-inline = njit(forceinline=True, **_FREE)
+# A `kernel` is called from Python and cached. A `part` or an `inline` is compiled into the kernels that call it,
+# without an entry from Python, which costs more to compile than most of them; Python runs it as the Python that it is.
+_FREE: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True}
+kernel = njit(cache=True, **_FREE)
+part = register_jitable(no_cpython_wrapper=True, **_FREE)
+inline = register_jitable(forceinline=True, no_cpython_wrapper=True, **_FREE)
 
 ROOT = 3
 

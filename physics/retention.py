@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +21,7 @@ from scipy import stats
 from .constants import BOLTZMANN_EV_K as K_B
 from .errors import ConvergenceError, InputError
 
-__all__ = ["Retention", "RetentionWarning", "extrapolate"]
+__all__ = ["Line", "Retention", "RetentionWarning", "censored_line", "extrapolate"]
 
 Array = NDArray[np.float64]
 
@@ -223,6 +224,67 @@ def extrapolate(times_s: ArrayLike, temperatures_K: ArrayLike, *, failed: ArrayL
     )
     _warn(found)
     return found
+
+
+class Line(NamedTuple):
+    """A straight line through points of which some are lower bounds.
+
+    Attributes
+    ----------
+    intercept, slope : float
+    slope_error : float
+        Standard error.
+    scatter : float
+        Standard deviation about the line.
+    observed : int
+        Points that are no bounds.
+    """
+
+    intercept: float
+    slope: float
+    slope_error: float
+    scatter: float
+    observed: int
+
+
+def censored_line(x: ArrayLike, y: ArrayLike, *, observed: ArrayLike | None = None) -> Line:
+    """Straight line with normal scatter through points of which some are only known to lie above their y.
+
+    Parameters
+    ----------
+    x, y : array, shape (n,)
+    observed : array of bool, shape (n,), optional
+        False where y is a lower bound. All observed, if not given: then it is ordinary least squares.
+
+    Raises
+    ------
+    InputError
+        If the arrays do not go together, or fewer than three points are observed, or all at one x.
+    ConvergenceError
+        If the likelihood has no maximum.
+
+    Examples
+    --------
+    >>> line = censored_line([0.0, 1.0, 2.0, 3.0], [1.0, 3.1, 4.9, 7.0])
+    >>> round(line.slope, 2), line.observed
+    (1.98, 4)
+    """
+    at, value = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    seen = np.ones(at.shape, dtype=bool) if observed is None else np.asarray(observed)
+    if at.ndim != 1 or at.shape != value.shape or seen.shape != at.shape or seen.dtype != bool:
+        raise InputError("x, y and observed do not go together", got=f"shapes {at.shape}, {value.shape}, {seen.shape}")
+    if not (np.isfinite(at).all() and np.isfinite(value).all()):
+        raise InputError("x and y must be finite", got="nan or inf")
+    if seen.sum() < 3 or np.unique(at[seen]).size < 2:
+        raise InputError(
+            "too few points for a line with an error",
+            got=f"{seen.sum()} observed at {np.unique(at[seen]).size} abscissae",
+            allowed="three or more, at two or more",
+        )
+    centre = float(at[seen].mean())
+    line, scatter, covariance = _least_squares(np.column_stack([np.ones_like(at), at - centre]), value, seen)
+    slope = float(line[1])
+    return Line(float(line[0]) - slope * centre, slope, float(np.sqrt(covariance[1, 1])), scatter, int(seen.sum()))
 
 
 def _least_squares(design: Array, y: Array, ended: NDArray[np.bool_]) -> tuple[Array, float, Array]:

@@ -78,14 +78,16 @@ def write(cells, wear, law, p, j, i, wanted, rng):
 
 
 @njit(cache=True)
-def icc_epoch(X, labels, order, cells, wear, law, eta, error, update, threshold, base, rng):
+def icc_epoch(X, labels, order, cells, wear, law, eta, error, update, threshold, base, rng, gain=None):
     """One pass of compliance-current training; G[0] = G+, G[1] = G-, shape (2, classes, inputs), in place.
 
-    Changes are added to `base`: G itself, or the targets of the last writes.
+    Changes are added to `base`: G itself, or the targets of the last writes. A cell counts with `gain` times its
+    conductance: 1, or what resistive lines leave of it. None stands for 1.
     Returns the mean L1 loss, each pattern's taken before its update.
     """
     G = cells[0]
     low, high = law[0], law[1]
+    share = np.ones_like(G) if gain is None else gain
     _, classes, inputs = G.shape
     span = high - low
     o, delta = np.empty(classes), np.empty(classes)
@@ -96,7 +98,7 @@ def icc_epoch(X, labels, order, cells, wear, law, eta, error, update, threshold,
         for j in range(classes):
             net = 0.0
             for i in range(inputs):
-                net += (G[0, j, i] - G[1, j, i]) * x[i]
+                net += (share[0, j, i] * G[0, j, i] - share[1, j, i] * G[1, j, i]) * x[i]
             o[j] = sigmoid(net / span)
             if o[j] > o[winner]:
                 winner = j

@@ -124,6 +124,11 @@ CONVENTIONS: dict[str, Convention] = {
         "as above, but sooner: what counts is how far a filament has relaxed when it is read",
         reservoir={"read": "pulse", "read_width_s": 1e-3},
     ),
+    "pulse-log": Convention(
+        "the same -0.5 V, 5 ms reads, ln G as input",
+        "the readings spread over decades, which a linear neuron of G sees as outliers",
+        reservoir={"read": "pulse", "log_conductance": True},
+    ),
     "log": Convention(
         "ln G as input of the readout", "OFF and ON a node apart count alike", reservoir={"log_conductance": True}
     ),
@@ -178,7 +183,7 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "icc-wear": Convention(
         "cells stick after 5655 writes (assumed)",
-        "training takes more writes than the endurance; stuck cells keep what they learned",
+        "training takes more writes than the endurance; a cell keeps the error of its last write",
         "icc",
         readout={"wear": "stick"},
     ),

@@ -354,6 +354,9 @@ class IccReadout(_Readout):
     write_V, erase_V, pulse_s : float, V, V and s
         Pulses of a write and of the RESET before a smaller one, for `energy_J_` only. Published: 5 V, -7 V and 5 ms
         (Methods, endurance).
+    wiring : halidrift.pipeline.crossbar.Wiring, optional
+        Lines of the array that holds the cells; ideal ones if not given. Training sees the currents that they leave
+        and updates by the same rule. ``set_params(wiring=...)`` puts a trained readout on other lines.
     rng : int, Generator or None
         Initial conductances, order of the patterns, write errors.
 
@@ -419,6 +422,7 @@ class IccReadout(_Readout):
         write_V: float = 5.0,
         erase_V: float = -7.0,
         pulse_s: float = 5e-3,
+        wiring: Any = None,
         rng: Rng = None,
     ):
         self.cell = cell
@@ -439,6 +443,7 @@ class IccReadout(_Readout):
         self.write_V = write_V
         self.erase_V = erase_V
         self.pulse_s = pulse_s
+        self.wiring = wiring
         self.rng = rng
 
     @property
@@ -449,7 +454,7 @@ class IccReadout(_Readout):
     @property
     def weights_(self) -> NDArray[np.float64]:
         self._fitted()
-        plus, minus = self.conductances_S_
+        plus, minus = self.conductances_S_ if self.wiring is None else self.wiring.transfer_S(self.conductances_S_)
         return (plus - minus) / (self._bounds[1] - self._bounds[0])
 
     @property
@@ -521,22 +526,36 @@ class IccReadout(_Readout):
     def _epoch(
         self, inputs: NDArray[np.float64], labels: NDArray[np.int64], order: NDArray[np.int64], rng: np.random.Generator
     ) -> float:
-        loss = _readout.icc_epoch(
-            inputs,
-            labels,
-            order,
-            (self.conductances_S_, self._copy, self.writes_, self.erases_, self._written, self._erased),
-            (self.life_cycles_, self.wear_counts == "erase", _WEARS[self.wear]),
-            (*self._bounds, *self._spread),
-            float(self.learning_rate),
-            _ERRORS[self.error],
-            _UPDATES[self.update],
-            float(self.write_threshold_S),
-            self._copy if self.reference == "digital" else self.conductances_S_,
-            rng,
-        )
+        # on resistive lines the network is solved anew after so many patterns, otherwise once an epoch is enough
+        step = len(order) if self.wiring is None else self.wiring.refresh
+        loss = 0.0
+        for start in range(0, len(order), step):
+            part = order[start : start + step]
+            loss += len(part) * _readout.icc_epoch(
+                inputs,
+                labels,
+                part,
+                (self.conductances_S_, self._copy, self.writes_, self.erases_, self._written, self._erased),
+                (self.life_cycles_, self.wear_counts == "erase", _WEARS[self.wear]),
+                (*self._bounds, *self._spread),
+                float(self.learning_rate),
+                _ERRORS[self.error],
+                _UPDATES[self.update],
+                float(self.write_threshold_S),
+                self._copy if self.reference == "digital" else self.conductances_S_,
+                rng,
+                self._gain(),
+            )
+        loss /= len(order)
         self.history_["writes_mean"].append(float(self.writes_.mean()))
         return loss
+
+    def _gain(self) -> NDArray[np.float64]:
+        """What the lines leave of each conductance, as a share."""
+        G = self.conductances_S_
+        if self.wiring is None:
+            return np.ones_like(G)
+        return np.divide(self.wiring.transfer_S(G), G, out=np.zeros_like(G), where=G > 0)
 
     def _limits(self) -> tuple[float, float]:
         """Bounds of the targets, inside what the cell can be programmed to."""

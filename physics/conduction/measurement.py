@@ -12,13 +12,10 @@ sweep       1    optional: 1 where the voltage moves away from zero, -1 where it
 
 from __future__ import annotations
 
-import csv
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +25,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..constants import BOLTZMANN_EV_K
 from ..errors import DataError, InputError
+from ..measurements.text import (
+    chosen,
+    fields_of,
+    header_at,
+    lines_of,
+    number_of,
+    printed_unit,
+    separator_of,
+    text_of,
+    unit_scale,
+    word_of,
+)
 
 __all__ = ["Branch", "Points", "join", "measurement", "read_csv", "select"]
 
@@ -228,31 +237,6 @@ _WORDS = {
     "temperature": ("temperature", "temp", "t"),
     "sweep": ("sweep", "branch", "direction"),
 }
-_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3}
-_CELSIUS = ("°C", "℃", "degC", "C")
-# a unit ends the header: in brackets, or after / or _
-_ENDS = (re.compile(r".*[(\[]\s*([^)\]]+?)\s*[)\]]\s*"), re.compile(r".*[/_]\s*([^\s/_]+)\s*"))
-_HEADER = re.compile(r"\s*(?P<word>[^\s(\[/_]+)")
-
-
-def _unit(text: str | None, name: str) -> tuple[float, float] | None:
-    """Factor and offset that turn a column into SI; None if the text is no unit of the quantity."""
-    base = _UNITS[name]
-    if text is None:
-        return None
-    if name == "temperature" and text in _CELSIUS:
-        return 1.0, 273.15
-    if text.endswith(base) and text[: -len(base)] in _PREFIXES:
-        return _PREFIXES[text[: -len(base)]], 0.0
-    return None
-
-
-def _printed(label: str) -> str | None:
-    """The unit that a header names, if it names one."""
-    for end in _ENDS:
-        if match := end.fullmatch(label):
-            return match[1]
-    return None
 
 
 def read_csv(
@@ -288,20 +272,20 @@ def read_csv(
         If the file cannot be read; names the file, the line and the column.
     """
     file = Path(path)
-    text, told = _text(file)
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    start = _start(lines)
+    text, told = text_of(file)
+    lines = [(n, line) for n, line in lines_of(text) if not line.startswith("#")]
+    start = header_at(lines)
     if start:
         told.append(f"header in line {lines[start][0]}, what stands before it skipped")
     lines = lines[start:]
     if len(lines) < 2:
         raise DataError("holds no table", file=file, key="(file)", allowed="a header line and lines of numbers")
-    separator = _separator(lines[0][1])
-    header = [field.strip() for field in next(csv.reader([lines[0][1]], delimiter=separator))]
+    separator = separator_of(lines[0][1])
+    header = fields_of(lines[0][1], separator, file, lines[0][0])
     places, scales, units = _columns(header, dict(columns or {}), file, lines[0][0], temperature_K)
     values: dict[str, list[float]] = {name: [] for name in places}
     for number, line in lines[1:]:
-        fields = next(csv.reader([line], delimiter=separator))
+        fields = fields_of(line, separator, file, number)
         if len(fields) != len(header):
             raise DataError(
                 "line has another number of fields than the header",
@@ -312,7 +296,7 @@ def read_csv(
             )
         for name, place in places.items():
             values[name].append(
-                _number(fields[place].strip(), name, separator, file, f"line {number}, column {header[place]!r}")
+                _number(fields[place], name, separator, file, f"line {number}, column {header[place]!r}")
             )
     arrays = {
         name: np.array(column) * scales[name][0] + scales[name][1] if name in scales else np.array(column)
@@ -341,73 +325,11 @@ def read_csv(
     return table
 
 
-def _text(file: Path) -> tuple[str, list[str]]:
-    """What a file says, and what had to be guessed for it."""
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise DataError("not a readable text file", file=file, key="(file)", got=str(error)) from error
-    # instruments write Windows text: its micro and degree signs are no UTF-8
-    wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-    names = ("utf-16",) if wide else ("utf-8-sig", "cp1252")
-    if b"\0" in raw and not wide:
-        raise DataError("not a readable text file", file=file, key="(file)", got="binary data", allowed="CSV text")
-    for name in names:
-        try:
-            return raw.decode(name), [] if name == "utf-8-sig" else [f"text in {name}"]
-        except UnicodeDecodeError:
-            continue
-    raise DataError("not a readable text file", file=file, key="(file)", allowed=f"text in {' or '.join(names)}")
-
-
-def _separator(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _start(lines: Sequence[tuple[int, str]]) -> int:
-    """Place of the header: the first line of words above a line of as many fields, some of them numbers."""
-
-    def fields(line: str, separator: str) -> tuple[int, int]:
-        parts = [part.strip() for part in line.split(separator)]
-        return len(parts), sum(_is_number(part, separator) for part in parts)
-
-    for n in range(len(lines) - 1):
-        # that of the header: numbers may hold as many decimal commas as there are semicolons
-        separator = _separator(lines[n][1])
-        (size, numbers), (below, filled) = (fields(line, separator) for _, line in lines[n : n + 2])
-        if size >= 2 and numbers == 0 and below == size and filled >= 2:
-            return n
-    return 0
-
-
-def _is_number(text: str, separator: str) -> bool:
-    try:
-        float(text if separator == "," else text.replace(",", ".", 1))
-    except ValueError:
-        return False
-    return True
-
-
 def _columns(
     header: Sequence[str], named: dict[str, str], file: Path, line: int, temperature_K: float | None
 ) -> tuple[dict[str, int], dict[str, tuple[float, float]], dict[str, str]]:
     """Place of each quantity in the header, the factor and offset to SI, and the unit in words."""
-    given: dict[str, str] = {}
-    for name, label in list(named.items()):
-        if name not in _WORDS:
-            raise InputError("unknown quantity in columns", got=name, allowed=", ".join(_WORDS))
-        front, colon, unit = label.rpartition(":")
-        if label not in header and colon and front.strip() in header:
-            named[name], given[name] = front.strip(), unit.strip()
-        elif label not in header:
-            near = get_close_matches(front.strip() or label, header, n=1)
-            raise DataError(
-                f"column {label!r} is not there",
-                file=file,
-                key=f"line {line}",
-                got=", ".join(header),
-                action=f"did you mean {near[0]!r}?" if near else None,
-            )
+    named, given = chosen(header, named, _WORDS, file, line)
     places: dict[str, int] = {}
     scales: dict[str, tuple[float, float]] = {}
     units: dict[str, str] = {}
@@ -419,10 +341,10 @@ def _columns(
         if name == "sweep":
             continue
         key = f"line {line}, column {header[place]!r}"
-        printed = _printed(header[place])
-        scale = _unit(printed, name)
+        printed = printed_unit(header[place])
+        scale = unit_scale(printed, _UNITS[name])
         if name in given:
-            stated = _unit(given[name], name)
+            stated = unit_scale(given[name], _UNITS[name])
             if stated is not None and scale is not None and stated != scale:
                 raise DataError(
                     f"the header names another unit of {name} than is given",
@@ -453,7 +375,7 @@ def _place(
     """Column of a quantity: the one named, the one with its name, the only one with its unit."""
     if name in named:
         return header.index(named[name])
-    words = [(m["word"].lower() if (m := _HEADER.match(label)) else "") for label in header]
+    words = [word_of(label) for label in header]
     found = [n for n, word in enumerate(words) if word in _WORDS[name]]
     if not found and name != "sweep" and not (name == "temperature" and temperature_K is not None):
         taken = {header.index(label) for label in named.values()}
@@ -462,8 +384,8 @@ def _place(
             n
             for n, label in enumerate(header)
             if n not in taken
-            and _unit(_printed(label), name) is not None
-            and (_printed(label) != "C" or words[n].startswith("t") or "temp" in label.lower())
+            and unit_scale(printed_unit(label), _UNITS[name]) is not None
+            and (printed_unit(label) != "C" or words[n].startswith("t") or "temp" in label.lower())
         ]
     choose = f"Choose one with columns={{{name!r}: ...}}, on the command line --column {name}=HEADER"
     if len(found) > 1:
@@ -496,12 +418,7 @@ def _number(text: str, name: str, separator: str, file: Path, where: str) -> flo
         if text.lower() not in ways:
             raise DataError("unknown sweep", file=file, key=where, got=text, allowed="up (away from zero), down")
         return ways[text.lower()]
-    if separator != "," and re.fullmatch(r"[+-]?\d+,\d*([eE][+-]?\d+)?", text):
-        text = text.replace(",", ".")
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = number_of(text, separator)
     if not math.isfinite(number):
         raise DataError("not a finite number", file=file, key=where, got=text, action="Correct or drop the line")
     return number

@@ -9,6 +9,7 @@ I s / f near it, where readings may be negative. This is the variance-stabilisin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,14 @@ class Noise:
         return np.arcsinh(current_A / self.bend_A)
 
 
+@lru_cache(maxsize=4096)  # sweeps at several temperatures, and each round of the estimate, share their voltages
+def _at_centre(x: tuple[float, ...], degree: int) -> Array | None:
+    """Value at 0 of a polynomial fitted at x, as weights of the values that it is fitted to; None if too few differ."""
+    if len(set(x)) <= degree:
+        return None
+    return np.linalg.pinv(np.vander(np.array(x), degree + 1, increasing=True))[0]
+
+
 def _neighbours(points: Points, keep: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
     """Index of each judged point, of its six neighbours along the run, and their weights.
 
@@ -83,13 +92,12 @@ def _neighbours(points: Points, keep: NDArray[np.bool_]) -> tuple[NDArray[np.int
             first = min(max(n - half, 0), index.size - NEIGHBOURS - 1)
             near = index[[m for m in range(first, first + NEIGHBOURS + 1) if m != n]]
             x = np.log(points.V[near] / points.V[index[n]])
-            degree = 3 if first == n - half else 2
-            if np.unique(x).size <= degree:
+            weight = _at_centre(tuple(x.tolist()), 3 if first == n - half else 2)
+            if weight is None:
                 continue
-            # the value at x = 0 of the fitted polynomial, as weights of the values that it is fitted to
             centres.append(index[n])
             others.append(near)
-            weights.append(np.linalg.pinv(np.vander(x, degree + 1, increasing=True))[0])
+            weights.append(weight)
     if not centres:
         return np.empty(0, dtype=np.int64), np.empty((0, 1), dtype=np.int64), np.empty((0, 1))
     return np.array(centres), np.array(others), np.array(weights)

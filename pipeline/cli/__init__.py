@@ -10,9 +10,13 @@ from typer.core import TyperGroup
 
 from ...physics.errors import HalidriftError
 from ._console import out, told
+from .characterise import characterise
 from .conduction import conduction
+from .crossbar import crossbar
 from .db import db_app
 from .devices import device_app, devices
+from .export import export
+from .fit import fit
 from .neb import neb
 from .reproduce import reproduce_app
 from .simulate import fem_app, kmc_app
@@ -21,7 +25,22 @@ from .trace import trace
 __all__ = ["app", "main"]
 
 # the chain, from a barrier to a network
-_ORDER = ("db", "neb", "conduction", "devices", "device", "kmc", "fem", "reproduce", "trace", "version")
+_ORDER = (
+    "db",
+    "neb",
+    "conduction",
+    "devices",
+    "device",
+    "kmc",
+    "fem",
+    "characterise",
+    "fit",
+    "export",
+    "crossbar",
+    "reproduce",
+    "trace",
+    "version",
+)
 
 
 class _InOrder(TyperGroup):
@@ -46,6 +65,10 @@ app.command("devices")(devices)
 app.add_typer(device_app, name="device")
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
+app.command("crossbar")(crossbar)
+app.command("characterise")(characterise)
+app.command("fit")(fit)
+app.command("export")(export)
 app.add_typer(reproduce_app, name="reproduce")
 app.command("trace")(trace)
 

@@ -134,7 +134,7 @@ def test_hottest_spot_of_a_rod():
     run = model.simulate(Waveform.hold(V, 1e-9, samples=2))
     hottest = T + L / (8 * k * np.pi * radius**2) * float(run.power[-1])
     u = run.potential.values[:, 0] / V
-    atomistic = [local_temperature.py_func(x, hottest, SimpleNamespace(ambient_K=T)) for x in u]
+    atomistic = [local_temperature(x, hottest, SimpleNamespace(ambient_K=T)) for x in u]
     np.testing.assert_allclose(run.temperature.values[:, 0], atomistic, atol=1.01 * (hottest - T) / n**2)
 
 

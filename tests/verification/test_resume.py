@@ -254,9 +254,9 @@ def dying(at, replicas):
     return action
 
 
-def sound(before, replicas):
+def sound(before, replicas, whole):
     def action():
-        whole, done = run(replicas), []
+        done = []
         if STORE.exists():
             with xr.open_zarr(STORE) as plain:
                 plain.load()
@@ -279,7 +279,7 @@ assert in_a_child(lambda: run(1, BASE)) == 0
 # a new store is filled beside its place and then moved: there, one change in 25 stands for all; but every change
 # is tried when a store of one replica is extended by a second
 for before, replicas, step in ((0, 1, 25), (1, 2, 1)):
-    at, code = 1 - step, -signal.SIGKILL
+    at, code, whole = 1 - step, -signal.SIGKILL, run(replicas)
     while code == -signal.SIGKILL:
         at += step
         shutil.rmtree(FOLDER, ignore_errors=True)
@@ -288,7 +288,7 @@ for before, replicas, step in ((0, 1, 25), (1, 2, 1)):
             shutil.copytree(BASE, STORE)
         code = in_a_child(dying(at, replicas))
         assert code in (0, -signal.SIGKILL), code
-        assert in_a_child(sound(before, replicas)) == 0, (before, at)
+        assert in_a_child(sound(before, replicas, whole)) == 0, (before, at)
     tried.append(at - step)
 print(json.dumps(tried))
 """

@@ -148,8 +148,11 @@ def test_an_electrode_gives_back_no_more_than_it_took():
         vacancy_hop_barrier_eV=0.35, halide_transfer_barrier_eV=0.35,
     )  # fmt: skip
     cell = VacancyKMC(card)
-    held = Waveform.hold(0.0, 6e-5, samples=601)
-    run = next(r for r in (cell.simulate(held, rng=seed) for seed in range(20)) if r.vacancies[0] == 1)
+    # the native vacancies are drawn first, so a glance tells the seeds that begin with one
+    glance, held = Waveform.hold(0.0, 1e-12, samples=2), Waveform.hold(0.0, 6e-5, samples=601)
+    seed = next(seed for seed in range(20) if cell.simulate(glance, rng=seed).vacancies[0] == 1)
+    run = cell.simulate(held, rng=seed)
+    assert run.vacancies[0] == 1
     sites = len(cell.positions_m)
     assert sites == 96
     weight = np.array([1.0] + [0.0] * sites)

@@ -1,0 +1,135 @@
+"""What the rows of a report share: runs by kind, thresholds, and how a result becomes a row."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ...physics import trace as traces
+from ...physics.errors import InputError
+from ..ensembles import _temperature
+from .distributions import Distribution
+from .merits import Merit
+from .pieces import columns, each, stretches
+from .scaling import sweep_rate
+from .spiking import Plasticity, plasticity_of
+
+__all__ = ["NAN", "REVIEW", "Options", "Progress", "Runs", "need", "pooled", "row", "sort", "stimulus"]
+
+NAN = float("nan")
+REVIEW = "Yantara 2026, Sec. "
+_FEWEST = 5  # observations from which on the law behind them is worth a word
+
+
+@dataclass(frozen=True)
+class Options:
+    """Arguments of :func:`report`."""
+
+    read_V: float
+    write_V: float
+    rest_V: float | None
+    ratio: float
+    reset_fraction: float
+    factor: float
+    consecutive: int
+    retention_fraction: float
+    criterion: float
+    use_K: float
+    rectification_V: float
+
+
+class Runs(NamedTuple):
+    """Runs by what was done to them; one may be of several kinds."""
+
+    every: list[tuple[str, xr.Dataset]]
+    sweeps: list[xr.Dataset]
+    pulses: list[xr.Dataset]
+    spikes: list[tuple[xr.Dataset, Plasticity]]
+    reads: list[xr.Dataset]
+
+
+class Progress:
+    """What the metrics share."""
+
+    def __init__(self, runs: Runs, options: Options):
+        self.runs, self.options = runs, options
+        self.kept: dict[str, Any] = {"distributions": {}}
+
+    def keep(self, found: Distribution, definition: str, source: str, note: str = "") -> Merit:
+        """A distribution as a row."""
+        self.kept["distributions"][found.name] = found
+        words = [note] if note else []
+        if math.isfinite(found.cv_devices):
+            words.append(
+                f"CV {100 * found.cv_devices:.1f} % between devices, {100 * found.cv_cycles:.1f} % between cycles"
+            )
+        if found.weibull is not None and found.number - found.censored >= _FEWEST:
+            best = f", {found.best} law fits best" if found.best else ""
+            unit = "" if found.unit == "1" else f" {found.unit}"
+            words.append(f"Weibull shape {found.weibull.shape:.3g}, scale {found.weibull.scale:.3g}{unit}{best}")
+        return Merit(
+            found.name,
+            found.median,
+            found.unit,
+            found.low,
+            found.high,
+            found.cv,
+            found.number,
+            found.censored,
+            definition,
+            source,
+            "; ".join(words),
+        )
+
+
+def sort(given: list[xr.Dataset]) -> Runs:
+    kept = ["voltage", "device_voltage", "current", "conductance"]
+    # the rest, such as the atoms of a filament, is only carried along
+    every = [
+        (device, run[kept + ["displacement_current"] * ("displacement_current" in run)]) for device, run in each(given)
+    ]
+    sweeps, pulses, spikes, reads = [], [], [], []
+    for _, run in every:
+        try:
+            sweep_rate(run)
+            sweeps.append(run)
+        except InputError:
+            voltage = run["voltage"].values
+            if np.ptp(voltage) > 0:
+                pulses.append(run)
+        if "waveform" in run.attrs and traces.waveform_of(run).reads_s.size:
+            reads.append(run)
+            with contextlib.suppress(InputError):
+                spikes.append((run, plasticity_of(run)))
+    return Runs(every, sweeps, pulses, spikes, reads)
+
+
+def need(runs: Sequence[Any], what: str) -> None:
+    if not runs:
+        raise InputError(f"needs {what}")
+
+
+def row(name: str, value: float | str, unit: str, definition: str, source: str, **more: Any) -> Merit:
+    blank: dict[str, Any] = {"low": NAN, "high": NAN, "cv": NAN, "number": 1, "censored": 0, "note": ""}
+    return Merit(name, value, unit, definition=definition, source=source, **(blank | more))
+
+
+def pooled(runs: Sequence[xr.Dataset]) -> str:
+    """A word if different stimuli lie behind one distribution."""
+    kinds = {stimulus(run) for run in runs}
+    return f"{len(kinds)} different stimuli pooled" if len(kinds) > 1 else ""
+
+
+def stimulus(run: xr.Dataset) -> tuple[float, ...]:
+    """What programs a device: turning voltages, compliances, the time at half voltage or more, temperature."""
+    time, voltage, _, _ = columns(run)
+    width = [float(time[b] - time[a]) for a, b in stretches(np.abs(voltage) > 0.5 * np.abs(voltage).max())]
+    limits = np.unique(traces.waveform_of(run).compliance_A)
+    numbers = (voltage.max(), voltage.min(), *limits, width[0] if width else 0.0, _temperature(run))
+    return tuple(float(f"{number:.3g}") for number in numbers)

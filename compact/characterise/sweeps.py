@@ -1,0 +1,243 @@
+"""A sweep: set and reset voltage, on/off ratio, LRS conductance, rectification."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...physics.errors import InputError
+from .pieces import columns, crossing
+
+__all__ = [
+    "OnOff",
+    "Rectification",
+    "hrs_conductance",
+    "lrs_conductance",
+    "on_off",
+    "rectification",
+    "reset_voltage",
+    "set_voltage",
+]
+
+
+class OnOff(NamedTuple):
+    """On/off ratio in both definitions of John et al.
+
+    Attributes
+    ----------
+    power : float, 1
+        Current at the write voltage over current at the read voltage before (volatile mode; nan where the trace
+        does not reach the write voltage).
+    read : float, 1
+        Current at the read voltage after the SET over the same before (non-volatile mode).
+    """
+
+    power: float
+    read: float
+
+
+class Rectification(NamedTuple):
+    """Current forwards over current backwards at opposite voltages.
+
+    Attributes
+    ----------
+    lrs, hrs : float, 1
+        I(+V) / I(-V) in each state; below 1 where the current is larger at negative voltage. nan where the sweep does
+        not pass both voltages in that state.
+    read_V : float, V
+    """
+
+    lrs: float
+    hrs: float
+    read_V: float
+
+
+def set_voltage(trace: xr.Dataset, *, ratio: float = 10.0) -> float:
+    """Voltage at which the conductance first exceeds `ratio` times its OFF value, at positive voltage, V.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run that starts in the OFF state.
+    ratio : float, 1, > 1
+        Rise that counts as a SET. The OFF value is that of the first instant at which the conductance is not zero.
+
+    Raises
+    ------
+    InputError
+        If the conductance never rises so far.
+
+    Notes
+    -----
+    Interpolated on ln G, so a coarse sweep is resolved below its step.
+    """
+    _, voltage, _, conductance = columns(trace)
+    ln_g = np.log(conductance)
+    # a conductance of zero, as 0 A at 0 V gives, is no state
+    first = int(np.argmax(conductance > 1e-300))
+    level = ln_g[first] + np.log(ratio)
+    above = np.flatnonzero((ln_g > level) & (voltage > 0))
+    if not above.size:
+        raise InputError(
+            "No SET in the trace: looked for a conductance that rises at positive voltage above a multiple of its "
+            "first value",
+            got=f"a rise by {np.exp((ln_g - ln_g[first]).max()):.3g}",
+            allowed=f"by {ratio:g} or more",
+            action="Raise the voltage or the time of the stimulus, or lower ratio",
+        )
+    return crossing(voltage, ln_g, int(above[0]), level)
+
+
+def reset_voltage(trace: xr.Dataset, *, fraction: float = 0.5) -> float:
+    """Voltage at which the conductance has fallen to `fraction` of its ON value, at negative voltage, V.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run that is ON when its voltage first becomes negative.
+    fraction : float, 1, in (0, 1)
+        Fall that counts as a RESET, against the conductance where the voltage becomes negative.
+
+    Raises
+    ------
+    InputError
+        If the voltage never becomes negative or the conductance never falls so far there.
+    """
+    _, voltage, _, conductance = columns(trace)
+    negative = np.flatnonzero(voltage < 0)
+    if not negative.size:
+        raise InputError("No RESET in the trace: its voltage never becomes negative", got=f"{voltage.min():g} V")
+    ln_g = np.log(conductance)
+    level = ln_g[negative[0]] + np.log(fraction)
+    below = negative[ln_g[negative] <= level]
+    if not below.size:
+        raise InputError(
+            "No RESET in the trace: looked for a conductance that falls at negative voltage",
+            got=f"a fall to {np.exp((ln_g[negative] - ln_g[negative[0]]).min()):.3g} of its value",
+            allowed=f"to {fraction:g} or less",
+            action="Sweep to a more negative voltage, or raise fraction",
+        )
+    return crossing(voltage, ln_g, int(below[0]), level)
+
+
+def first_branches(voltage: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of the rising and the falling branch of the first positive excursion."""
+    positive = np.flatnonzero(voltage > 0)
+    if not positive.size:
+        raise InputError("The trace has no positive voltage", got=f"{voltage.max():g} V at most")
+    start = max(int(positive[0]) - 1, 0)
+    ends = np.flatnonzero(voltage[positive[0] :] <= 0)
+    stop = int(positive[0] + ends[0]) if ends.size else voltage.size - 1
+    top = start + int(np.argmax(voltage[start : stop + 1]))
+    return np.arange(start, top + 1), np.arange(top, stop + 1)
+
+
+def at(voltage: NDArray[np.float64], values: NDArray[np.float64], branch: NDArray[np.intp], level: float) -> float:
+    """Value on a branch at one voltage."""
+    v, y = voltage[branch], values[branch]
+    order = np.argsort(v, kind="stable")
+    if not v.min() <= level <= v.max():
+        raise InputError(
+            "The sweep does not pass the read voltage", got=f"{level:g} V", allowed=f"{v.min():g} to {v.max():g} V"
+        )
+    return float(np.interp(level, v[order], y[order]))
+
+
+def on_off(trace: xr.Dataset, *, write_V: float = 2.0, read_V: float = 0.1) -> OnOff:
+    """On/off ratio of a sweep in both definitions of John et al.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run: first rises from zero, then returns.
+    write_V, read_V : float, V, > 0
+
+    Returns
+    -------
+    OnOff
+
+    References
+    ----------
+    .. [1] R. A. John et al., Nat. Commun. 13, 2074 (2022), Methods, Note.
+    """
+    _, voltage, current, _ = columns(trace)
+    up, down = first_branches(voltage)
+    before, after = at(voltage, current, up, read_V), at(voltage, current, down, read_V)
+    if before <= 0:
+        raise InputError("The current before the SET must be positive", got=f"{before:g} A at {read_V:g} V")
+    reached = voltage[up].max() >= write_V
+    return OnOff(at(voltage, current, up, write_V) / before if reached else float("nan"), after / before)
+
+
+def lrs_conductance(trace: xr.Dataset, *, read_V: float = 0.1) -> float:
+    """Conductance after the SET, read on the falling branch of the first positive excursion, S."""
+    _, voltage, _, conductance = columns(trace)
+    _, down = first_branches(voltage)
+    return at(voltage, conductance, down, read_V)
+
+
+def hrs_conductance(trace: xr.Dataset, *, read_V: float = 0.1) -> float:
+    """Conductance before the SET, read on the rising branch of the first positive excursion, S."""
+    _, voltage, _, conductance = columns(trace)
+    up, _ = first_branches(voltage)
+    return at(voltage, conductance, up, read_V)
+
+
+def rectification(trace: xr.Dataset, *, read_V: float = 0.5) -> Rectification:
+    """Rectification ratio of a bipolar loop in both states, from currents.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run that sets at positive and then resets at negative voltage. The LRS is read on the falling branch of the
+        first positive excursion and the first branch of the negative one after it; the HRS on the last branch of that
+        one and the rising branch of the next positive excursion, for which the trace must go on: what the device was
+        before its first SET is another state.
+    read_V : float, V, > 0
+        Below both switching voltages, or switching counts as rectification.
+
+    Raises
+    ------
+    InputError
+        If there is no positive or no negative voltage after it, or neither state is passed at both voltages.
+
+    Notes
+    -----
+    The review prints the ratio once as reverse minimum over forward maximum, which would be below 1 for the values
+    above 1 that it gives; this is forward over reverse (Y-SR-108).
+
+    References
+    ----------
+    .. [1] N. Yantara et al., Chem. Soc. Rev. 55, 2145 (2026), Sec. 5.2.
+    """
+    if not (np.isfinite(read_V) and read_V > 0):
+        raise InputError("read_V is out of range", got=f"{read_V} V", allowed="> 0 V")
+    _, voltage, current, _ = columns(trace)
+    _, down = first_branches(voltage)
+    start = int(down[-1])
+    if not (voltage[start:] < 0).any():
+        raise InputError("No negative voltage after the positive one", got=f"{voltage.min():g} V at least")
+    out, back = (start + branch for branch in first_branches(-voltage[start:]))
+    end = int(back[-1])
+    again = end + first_branches(voltage[end:])[0] if (voltage[end:] > 0).any() else None
+
+    def ratio(forward: NDArray[np.intp] | None, reverse: NDArray[np.intp]) -> float:
+        if forward is None:
+            return float("nan")
+        try:
+            plus, minus = at(voltage, current, forward, read_V), -at(voltage, current, reverse, -read_V)
+        except InputError:  # this branch ends before the read voltage
+            return float("nan")
+        return plus / minus if plus > 0 and minus > 0 else float("nan")
+
+    found = Rectification(ratio(down, out), ratio(again, back), float(read_V))
+    if np.isnan(found.lrs) and np.isnan(found.hrs):
+        raise InputError(
+            "Neither state has a current at both voltages",
+            got=f"{voltage.min():g} to {voltage.max():g} V",
+            allowed=f"a loop beyond {read_V:g} V of either sign",
+        )
+    return found

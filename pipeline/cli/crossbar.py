@@ -1,0 +1,287 @@
+"""`halidrift crossbar`: read margin, sneak current and largest size of an array."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from ...physics.errors import InputError
+from ._console import out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BIAS = {"floating": "floating", "half": "at V/2", "third": "at V/3 and 2V/3", "grounded": "at 0 V"}
+_LAWS = ("ohmic", "sinh", "rectifying", "diode")
+
+
+def crossbar(
+    size: Annotated[int, typer.Option("--size", help="N of an N x N array.")] = 64,
+    line_ohm: Annotated[
+        float, typer.Option("--line-ohm", help="Of a line from one cell to the next, words and bits alike.")
+    ] = 2.5,
+    low_ohm: Annotated[float, typer.Option("--low-ohm", help="Low-resistance state, R_LRS.")] = 1e4,
+    high_ohm: Annotated[float, typer.Option("--high-ohm", help="High-resistance state, R_HRS.")] = 1e7,
+    voltage: Annotated[float, typer.Option("--voltage", help="Read voltage, V.")] = 0.1,
+    scheme: Annotated[
+        str, typer.Option("--scheme", help="Unselected lines: floating, half (V/2), third (V/3) or grounded.")
+    ] = "floating",
+    pull_up: Annotated[
+        str, typer.Option("--pull-up", help="Pull-up resistor: low, high, geometric, best, or a number of ohm.")
+    ] = "low",
+    driver_ohm: Annotated[float, typer.Option("--driver-ohm", help="Of the word drivers.")] = 0.0,
+    margin: Annotated[float, typer.Option("--margin", help="Least read margin, as share of the voltage.")] = 0.1,
+    law: Annotated[str, typer.Option("--law", help="Of the cells: ohmic, sinh, rectifying or diode.")] = "ohmic",
+    nonlinearity: Annotated[
+        float, typer.Option("--nonlinearity", help="Of sinh cells: I(V)/I(V/2) at the read voltage, above 2.")
+    ] = 10.0,
+    rectification: Annotated[
+        float, typer.Option("--rectification", help="Of rectifying cells: forward over reverse current.")
+    ] = 514.0,
+    saturation_A: Annotated[float, typer.Option("--saturation-A", help="Of the diodes, at 300 K.")] = 1e-9,
+    low_spread: Annotated[
+        float, typer.Option("--low-spread", help="Standard deviation of ln R from cell to cell, low state.")
+    ] = 0.0,
+    high_spread: Annotated[float, typer.Option("--high-spread", help="The same of the high state.")] = 0.0,
+    samples: Annotated[
+        int, typer.Option("--samples", help="Arrays to draw for margins and bit errors; 0 for none.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draws.")] = 0,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Picture (.png, .svg or .pdf): voltages, margin against N.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File for all results; - for standard output.")
+    ] = None,
+) -> None:
+    """Solve an array with resistive lines: read margin, sneak current, disturb, largest size.
+
+    The selected cell is the one farthest from driver and sense amplifier, all others are in the low-resistance state.
+
+    Example: halidrift crossbar --size 64 --line-ohm 2.5 --low-ohm 1e4 --high-ohm 1e7 --scheme half
+    """
+    for name, path in (("--plot", plot), ("--json", json_file)):
+        if path is not None and path.is_dir():
+            raise InputError(f"{name} names a folder", got=str(path), allowed="a file")
+    if size < 2:
+        raise InputError("--size is too small", got=size, allowed=">= 2")
+    if samples < 0 or samples == 1:
+        raise InputError("--samples is out of range", got=samples, allowed="0, or 2 and more")
+    cells, term = _law(law, voltage, nonlinearity, rectification, saturation_A)
+    found = _results(
+        size=size,
+        line_ohm=line_ohm,
+        low_ohm=low_ohm,
+        high_ohm=high_ohm,
+        voltage_V=voltage,
+        scheme=scheme,
+        pull_up=pull_up,
+        driver_ohm=driver_ohm,
+        margin=margin,
+        cells=cells,
+        term=term,
+    )
+    if samples:
+        from ..crossbar import Spread, read_distribution
+
+        drawn = read_distribution(
+            Spread(low_ohm, high_ohm, low_spread, high_spread),
+            size,
+            samples=samples,
+            scheme=scheme,
+            voltage_V=voltage,
+            law=cells,
+            word_segment_ohm=line_ohm,
+            bit_segment_ohm=line_ohm,
+            driver_ohm=driver_ohm,
+            sense_ohm=0.0,
+            rng=seed,
+        )
+        names = ("threshold_A", "bit_error", "bit_error_standard_error")
+        found["drawn"] = {name: float(drawn.attrs[name]) for name in names}
+        found["drawn"] |= {
+            "samples": samples,
+            "seed": seed,
+            "margin_quartiles": [float(q) for q in drawn["margin"].quantile([0.25, 0.5, 0.75]).values],
+        }
+    text = json.dumps({k: v for k, v in found.items() if k != "reading"}, indent=2) + "\n"
+    if str(json_file) == "-":
+        import sys
+
+        sys.stdout.write(text)
+    else:
+        _print(found, law)
+    if json_file is not None and str(json_file) != "-":
+        from ...physics.files import write_whole
+
+        write_whole(json_file, lambda name: Path(name).write_text(text, encoding="utf-8"))
+        out().print(f"Results: {json_file}", soft_wrap=True, markup=False)
+    if plot is not None:
+        from ..figures import crossbar as figures
+        from ..figures import save
+
+        figure = figures.overview(
+            found["reading"].fields,
+            low_ohm=low_ohm,
+            high_ohm=high_ohm,
+            pull_up_ohm=found["pull_up_ohm"],
+            margin=margin,
+            line_ohm=line_ohm,
+            law=cells,
+            voltage_V=voltage,
+            largest=min(size, 128),
+        )
+        file = save(figure, plot)
+        if str(json_file) != "-":
+            out().print(f"Picture: {file}", soft_wrap=True, markup=False)
+
+
+def _law(
+    name: str, voltage_V: float, nonlinearity: float, rectification: float, saturation_A: float
+) -> tuple[Callable[..., Any], float]:
+    """The law of the cells as a function of their conductances, and the factor of the middle term of eq. (1)."""
+    from ..crossbar import Diode, Ohmic, Rectifying, Sinh
+
+    laws: dict[str, Callable[..., Any]] = {
+        "ohmic": Ohmic,
+        "sinh": lambda G: Sinh.at(G, abs(voltage_V), nonlinearity),
+        "rectifying": lambda G: Rectifying(G, rectification),
+        "diode": lambda G: Diode(G, saturation_A),
+    }
+    if name not in laws:
+        raise InputError("Unknown law of the cells", got=name, allowed=", ".join(_LAWS))
+    return laws[name], rectification if name == "rectifying" else 1.0
+
+
+def _results(
+    *,
+    size: int,
+    line_ohm: float,
+    low_ohm: float,
+    high_ohm: float,
+    voltage_V: float,
+    scheme: str,
+    pull_up: str,
+    driver_ohm: float,
+    margin: float,
+    cells: Callable[..., Any],
+    term: float,
+) -> dict[str, Any]:
+    import numpy as np
+
+    from ..crossbar import Crossbar, disturb, lumped_margin, network_margin, network_maximum_size
+    from ..crossbar import margin as margins
+
+    factors = margins.rectification_factors(term)
+    if voltage_V == 0.0 or not math.isfinite(voltage_V):
+        raise InputError("--voltage must not be zero", got=voltage_V)
+    try:
+        ohm = float(pull_up)
+    except ValueError:
+        ohm = float(margins.pull_up_ohm(low_ohm, high_ohm, size, pull_up, factors=factors))
+    lines: dict[str, Any] = {"word_segment_ohm": line_ohm, "bit_segment_ohm": line_ohm, "driver_ohm": driver_ohm}
+    common: dict[str, Any] = {"pull_up_ohm": ohm, "scheme": scheme, "voltage_V": voltage_V, "law": cells}
+    G = np.full((size, size), 1.0 / low_ohm)
+    G[0, -1] = 1.0 / high_ohm
+    sense = np.zeros(size)
+    sense[-1] = ohm
+    array = Crossbar(cells(G), line_ohm, line_ohm, driver_ohm, sense)
+    reading = array.read((0, size - 1), voltage_V, scheme)
+    table = disturb(array, (0, size - 1), voltage_V, scheme)
+    named = pull_up if pull_up in margins.PULL_UPS else ohm
+    sized: dict[str, Any] = {**common, "margin": margin, "pull_up_ohm": ohm}
+    if isinstance(named, str):  # for each size its own
+        sized["pull_up_ohm"] = lambda N: float(margins.pull_up_ohm(low_ohm, high_ohm, N, named, factors=factors))
+    return {
+        "size": size,
+        "line_ohm": line_ohm,
+        "scheme": scheme,
+        "voltage_V": voltage_V,
+        "pull_up_ohm": ohm,
+        "margin": network_margin(low_ohm, high_ohm, size, **lines, **common),
+        "margin_ideal_lines": lumped_margin(low_ohm, high_ohm, size, **common),
+        "margin_equation_2": float(margins.read_margin(low_ohm, high_ohm, size, pull_up_ohm=ohm, factors=factors)),
+        "current_A": reading.current_A,
+        "cell_current_A": reading.cell_current_A,
+        "sneak_current_A": reading.sneak_current_A,
+        "cell_voltage_V": reading.cell_voltage_V,
+        "power_W": reading.power_W,
+        "line_power_W": reading.fields.attrs["line_power_W"],
+        "error_A": reading.fields.attrs["error_A"],
+        "least_margin": margin,
+        "maximum_size": network_maximum_size(low_ohm, high_ohm, largest=512, **lines, **sized),
+        "maximum_size_ideal_lines": network_maximum_size(low_ohm, high_ohm, largest=10_000, **sized),
+        "maximum_size_equation_2": margins.maximum_size(
+            low_ohm, high_ohm, pull_up=named, factors=factors, margin=margin
+        ),
+        "disturb_V": {
+            str(group): [float(table["lowest"][k]), float(table["highest"][k])]
+            for k, group in enumerate(table["group"].values)
+        },
+        "reading": reading,
+    }
+
+
+def _print(found: dict[str, Any], law: str) -> None:
+    console = out()
+    N = found["size"]
+    console.print(
+        f"{N} x {N} {law} cells, {found['line_ohm']:g} ohm of line a cell, {found['voltage_V']:g} V, unselected lines "
+        f"{_BIAS[found['scheme']]}, pull-up {found['pull_up_ohm']:.4g} ohm",
+        soft_wrap=True,
+        markup=False,
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", style="bold")
+    for name in ("network", "lines without resistance", "equation (2)"):
+        table.add_column(name, justify="right")
+    keys = ("", "_ideal_lines", "_equation_2")
+    table.add_row("read margin", *(f"{100 * found['margin' + key]:.3g} %" for key in keys))
+    sizes = [found["maximum_size" + key] for key in keys]
+    limits = (512, 10_000, math.inf)
+    table.add_row(
+        f"largest N with more than {100 * found['least_margin']:g} %",
+        *(f"{n} or more" if n >= limit else str(n) for n, limit in zip(sizes, limits, strict=True)),
+    )
+    console.print(table)
+    console.print(
+        f"High state read: {found['current_A']:.3g} A, of which sneak {found['sneak_current_A']:.3g} A "
+        f"(error below {found['error_A']:.1g} A); {found['cell_voltage_V']:.3g} V at the cell; "
+        f"{found['power_W']:.3g} W, "
+        f"{100 * found['line_power_W'] / found['power_W']:.2g} % of it in lines and resistors",
+        soft_wrap=True,
+        markup=False,
+    )
+    names = {"word": "its word line", "bit": "its bit line", "rest": "the rest"}
+    console.print(
+        "Voltage across unselected cells: "
+        + "; ".join(
+            f"{names[k]} {low:.3g} to {high:.3g} V" for k, (low, high) in found["disturb_V"].items() if k in names
+        ),
+        soft_wrap=True,
+        markup=False,
+    )
+    if "drawn" in found:
+        drawn = found["drawn"]
+        low, middle, high = drawn["margin_quartiles"]
+        console.print(
+            f"{drawn['samples']} arrays with random data: bit error {100 * drawn['bit_error']:.3g} +- "
+            f"{100 * drawn['bit_error_standard_error']:.1g} % at a threshold of {drawn['threshold_A']:.3g} A; "
+            f"current of the high state below that of the low one by {100 * middle:.3g} % "
+            f"({100 * low:.3g} to {100 * high:.3g} %)",
+            soft_wrap=True,
+            markup=False,
+        )
+    if found["scheme"] != "floating" or law not in ("ohmic", "rectifying") or found["voltage_V"] < 0:
+        console.print(
+            "Equation (2) takes floating lines and ohmic cells, but for a rectification of its middle term at positive "
+            "voltage.",
+            style="yellow",
+            soft_wrap=True,
+        )

@@ -1,0 +1,211 @@
+"""`halidrift fit`: a compact model from a user's own measurements."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from ...physics.errors import InputError
+from ._console import out as stdout
+from ._console import page, told
+
+if TYPE_CHECKING:
+    from ...compact.model import CompactModel
+    from ...physics.measurements import Measurements
+
+_STYLES = {"dropped": "yellow", "flagged": "yellow", "aside": "red", "assumed": "magenta", "warning": "yellow"}
+
+
+def fit(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Files (CSV, TSV, text as instruments write it) or folders of them, see docs/measurements.md."
+        ),
+    ],
+    model: Annotated[str, typer.Option("--model", help="Compact model: volatile, nonvolatile, ...")] = "volatile",
+    column: Annotated[
+        list[str],
+        typer.Option(
+            "--column", help='Header of a quantity, as "current=Channel 2 (nA)" or "current=I1:nA"; may be repeated.'
+        ),
+    ] = [],  # noqa: B006 - typer reads the default and never changes it
+    unit: Annotated[
+        list[str],
+        typer.Option("--unit", help='Unit of a quantity whose header names none, as "current=uA"; may be repeated.'),
+    ] = [],  # noqa: B006
+    compliance: Annotated[
+        float | None,
+        typer.Option("--compliance-A", help="Limit of the source; read or found from a plateau if not given."),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate-V-s", help="Sweep rate of files without time (1 V/s if not given).")
+    ] = None,
+    delay: Annotated[
+        float | None, typer.Option("--delay-s", help="Time from point to point of files without time.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="K, of files that do not say (300 if not given).")
+    ] = None,
+    floor: Annotated[
+        float | None, typer.Option("--floor-V", help="Smallest voltage at which I/V counts as a conductance.")
+    ] = None,
+    flip_current: Annotated[bool, typer.Option("--flip-current", help="Turn the sign of the current.")] = False,
+    flip_voltage: Annotated[
+        bool, typer.Option("--flip-voltage", help="Exchange source and ground: turn voltage and current.")
+    ] = False,
+    fixed: Annotated[
+        list[str], typer.Option("--fixed", help='A parameter that is not fitted, as "relaxation_time_s=6e-3".')
+    ] = [],  # noqa: B006
+    resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples for the errors.")] = 40,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="JSON record of the model and of the cleaning; - for standard output.")
+    ] = None,
+    export: Annotated[list[Path], typer.Option("--export", help="Circuit element: .sp or .va; may be repeated.")] = [],  # noqa: B006
+    traces: Annotated[
+        Path | None, typer.Option("--traces", help="NetCDF file for the cleaned traces, numbered if there are several.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--every-note", help="Print each note of the cleaning, not one of a kind.")
+    ] = False,
+) -> None:
+    """Read, clean and fit measurements: sweeps, cycles, pulses and limits are found by themselves.
+
+    Prints what was dropped and why, the parameters with standard errors, and every doubt.
+
+    Example: halidrift fit data/ --model volatile --compliance-A 1e-6 --out cell.json --export cell.sp
+    """
+    for name, path in (("--out", out), ("--traces", traces), *(("--export", e) for e in export)):
+        if path is not None and path.is_dir():
+            raise InputError(f"{name} names a folder", got=str(path), allowed="a file")
+    for path in export:
+        if path.suffix not in (".sp", ".va"):
+            raise InputError("--export knows no such circuit format", got=str(path), allowed="a file .sp or .va")
+    chosen = _model(model)
+    held = {name: _number(value, "--fixed") for name, value in _pairs(fixed, "--fixed", "relaxation_time_s=6e-3")}
+
+    from ...compact.measurements import fit_measured
+    from ...physics.measurements import read
+
+    found = read(
+        list(paths),
+        columns=dict(_pairs(column, "--column", "current=I (nA)")),
+        units=dict(_pairs(unit, "--unit", "current=uA")),
+        rate_V_s=rate,
+        delay_s=delay,
+        compliance_A=compliance,
+        temperature_K=temperature,
+        floor_V=floor,
+        flip_current=flip_current,
+        flip_voltage=flip_voltage,
+    )
+    quiet = str(out) == "-"
+    _report(found, every, quiet)
+    cell = fit_measured(chosen, found, fixed=held, resamples=resamples)
+    record = json.dumps({**cell.to_dict(), "cleaning": found.report.to_list()}, indent=2, ensure_ascii=False) + "\n"
+    if quiet:
+        import sys
+
+        sys.stdout.write(record)
+    else:
+        _print(cell, found)
+    said = told() if quiet else stdout()
+    if out is not None and not quiet:
+        from ...physics.files import write_whole
+
+        write_whole(out, lambda name: Path(name).write_text(record, encoding="utf-8"))
+        said.print(f"Model: {out}", soft_wrap=True, markup=False)
+    if traces is not None:
+        from ...physics.trace import write
+
+        for n, trace in enumerate(found.traces, 1):
+            file = traces if len(found.traces) == 1 else traces.with_stem(f"{traces.stem}-{n}")
+            said.print(f"Trace: {write(trace, file)}", soft_wrap=True, markup=False)
+    for path in export:
+        said.print(f"Circuit element: {cell.export(path)}", soft_wrap=True, markup=False)
+
+
+def _model(name: str) -> type[CompactModel]:
+    """The compact model of that name, in any spelling."""
+    from ... import compact
+    from ...compact.model import CompactModel
+
+    classes = {}
+    for public in (name for name in compact.__all__ if name[0].isupper()):
+        one = getattr(compact, public)
+        if isinstance(one, type) and issubclass(one, CompactModel):
+            classes[public.lower()] = one
+    plain = name.lower().replace("-", "").replace("_", "")
+    if plain not in classes:
+        raise InputError("--model knows no such model", got=name, allowed=", ".join(sorted(classes)))
+    return classes[plain]
+
+
+def _pairs(texts: list[str], option: str, example: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise InputError(f"{option} is not name=value", got=text, allowed=f'for instance "{example}"')
+        pairs.append((name.strip(), value.strip()))
+    return pairs
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{option} needs a number", got=text) from None
+
+
+def _report(found: Measurements, every: bool, quiet: bool) -> None:
+    """Print what was read, dropped and assumed."""
+    console = told() if quiet else stdout()
+    for note in found.report if every else found.report.brief():
+        console.print(str(note), style=_STYLES.get(note.kind, "dim"), soft_wrap=True, markup=False)
+    for trace in found.traces:
+        sizes = ", ".join(f"{n} {d}{'s' if n > 1 else ''}" for d, n in trace.sizes.items() if d != "time")
+        volts = trace["voltage"].values
+        console.print(
+            f"{trace.attrs['kind']}: {sizes or 'one run'}, {trace.sizes['time']} instants, {volts.min():.3g} to "
+            f"{volts.max():.3g} V in {float(trace['time'][-1]):.3g} s",
+            soft_wrap=True,
+            markup=False,
+        )
+    for table in found.endurance:
+        ratio = float((table["on"] / table["off"]).median())
+        console.print(
+            f"endurance: {table.sizes['cycle']} cycles, ON/OFF {ratio:.3g} (median); not fitted", soft_wrap=True
+        )
+
+
+def _print(cell: CompactModel, found: Measurements) -> None:
+    console = page()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("parameter", "value", "standard error", "unit", "kind", "from"):
+        table.add_column(name, overflow="fold", justify="right" if name in ("value", "standard error") else "left")
+    for p in cell.parameters.values():
+        table.add_row(
+            p.name,
+            f"{p.value:.5g}" if p.estimated else "-",
+            "-" if p.standard_error is None else f"{p.standard_error:.2g}",
+            p.unit,
+            p.kind,
+            escape(p.origin) + (f" [yellow]{escape(p.warning)}[/]" if p.warning else ""),
+        )
+    console.print(table)
+    for name, error in cell.goodness.items():
+        number = name.removeprefix("trace ")
+        where = ""
+        if number.isdigit() and int(number) < len(found.traces):
+            files = json.loads(found.traces[int(number)].attrs["files"])
+            where = f" ({', '.join(Path(f).name for f in files[:3])}{', ...' if len(files) > 3 else ''})"
+        console.print(f"normalised error of {name}{where}: {error:.3g}", soft_wrap=True, markup=False)
+    for sentence in cell.warnings:
+        console.print(f"- {sentence}", soft_wrap=True, markup=False, style="yellow")
