@@ -98,9 +98,10 @@ class Convention:
 _PHASE = {"start_phase_s": (0.0, 65e-3)}
 _SHARED = {"shared_trains": True}
 _PULSE = {"read": "pulse"}
+_ONE = {"read_noise": 0.01}  # of a 1 uA filament 0.4 to 1.2 %: docs/variability.md
 _READ = (
-    "nodes that fall on a spike lose it, and each reading comes 5 ms into relaxation, "
-    "whose spread from cycle to cycle is then noise"
+    "nodes that fall on a spike lose it, and each reading comes 5 ms into a relaxation that is random: "
+    "what is left spreads over decades"
 )
 _LITERAL = "aligned trains of 20 ms, the noise of the device alone"
 _ALIGNED = (
@@ -126,7 +127,7 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "pulse-log": Convention(
         "the same -0.5 V, 5 ms reads, ln G as input",
-        "the readings spread over decades, which a linear neuron of G sees as outliers",
+        "what is left of a filament counts by its decades, no longer as an outlier",
         reservoir={"read": "pulse", "log_conductance": True},
     ),
     "log": Convention(
@@ -157,7 +158,11 @@ CONVENTIONS: dict[str, Convention] = {
         device="unequal",
         split="device",
     ),
-    "icc": Convention(_LITERAL + " and of its writes", "as in floating point, plus the spread of writes", "icc"),
+    "icc": Convention(
+        _LITERAL + " and of its writes",
+        "KMC filaments differ from write to write, and errors accumulate from update to update",
+        "icc",
+    ),
     "icc-exact": Convention(
         "writes that hit their target", "bounded weights alone", "icc", readout={"write_noise": False}
     ),
@@ -182,37 +187,50 @@ CONVENTIONS: dict[str, Convention] = {
         write_spread=_WRITES,
     ),
     "icc-wear": Convention(
-        "cells stick after 5655 writes (assumed)",
+        "3.5 % spread, cells stick after 5655 writes (assumed)",
         "training takes more writes than the endurance; a cell keeps the error of its last write",
         "icc",
         readout={"wear": "stick"},
+        write_spread=_WRITES,
     ),
-    "icc-additive": Convention("additive read noise of 1.25 standard deviations", _BURIED, "icc", additive=_ADDITIVE),
     "icc-both": Convention(
-        "additive read noise and writes with 3.5 % spread",
+        "3.5 % spread and additive read noise of 1.25 standard deviations",
         "both of the conditions that the text does not state",
         "icc",
         additive=_ADDITIVE,
         write_spread=_WRITES,
     ),
-    "icc-pulse": Convention("read by -0.5 V, 5 ms pulses before each node", _READ, "icc", reservoir=_PULSE),
-    "icc-phase": Convention("start phase of 0 to 65 ms", _RANDOM, "icc", spikes=_PHASE),
-    "trees": Convention(_LITERAL, "ceiling: what the states hold", "trees"),
+    "icc-pulse": Convention(
+        "3.5 % spread, read by -0.5 V, 5 ms pulses before each node",
+        _READ,
+        "icc",
+        reservoir=_PULSE,
+        write_spread=_WRITES,
+    ),
+    "icc-phase": Convention(
+        "3.5 % spread, start phase of 0 to 65 ms", _RANDOM, "icc", spikes=_PHASE, write_spread=_WRITES
+    ),
+    # without noise, trees would read remainders of relaxation that no instrument sees
+    "trees": Convention(_LITERAL + "; 1 % read noise", "ceiling: what the states hold", "trees", reservoir=_ONE),
     "trees-phase": Convention(
-        "start phase of 0 to 65 ms", "ceiling: the states still hold the class", "trees", spikes=_PHASE
+        "start phase of 0 to 65 ms; 1 % read noise",
+        "ceiling: what a readout that is not linear makes of it",
+        "trees",
+        spikes=_PHASE,
+        reservoir=_ONE,
     ),
     "trees-pulse": Convention(
-        "read by -0.5 V, 5 ms pulses before each node",
-        "ceiling: what the later, noisier readings still hold",
+        "read by -0.5 V, 5 ms pulses before each node; 1 % read noise",
+        "ceiling: what the later readings still hold",
         "trees",
-        reservoir=_PULSE,
+        reservoir=_PULSE | _ONE,
     ),
     "trees-additive": Convention(
         "additive read noise of 1.25 standard deviations", "ceiling: noise destroys it", "trees", additive=_ADDITIVE
     ),
     "memoryless": Convention(
         "device that relaxes within 10 us",
-        "what remains is which nodes fall on a spike; what the first line has above it is all that memory adds",
+        "what remains is which nodes fall on a spike; the difference from the first line is what memory adds or costs",
         device="memoryless",
     ),
     "chance": Convention("labels shuffled", "nothing to learn: one in four", shuffled=True),
