@@ -120,15 +120,15 @@ CONVENTIONS: dict[str, Convention] = {
         spikes={"burst_gap_drawn": "gap"},
     ),
     "pulse": Convention("read by -0.5 V, 5 ms pulses before each node (Fig. 4b)", _READ, reservoir=_PULSE),
-    "pulse-1ms": Convention(
-        "read by -0.5 V, 1 ms pulses before each node",
-        "as above, but sooner: what counts is how far a filament has relaxed when it is read",
-        reservoir={"read": "pulse", "read_width_s": 1e-3},
-    ),
     "pulse-log": Convention(
         "the same -0.5 V, 5 ms reads, ln G as input",
         "what is left of a filament counts by its decades, no longer as an outlier",
         reservoir={"read": "pulse", "log_conductance": True},
+    ),
+    "pulse-1ms": Convention(
+        "read by -0.5 V, 1 ms pulses before each node",
+        "what counts is how far a filament has relaxed when it is read",
+        reservoir={"read": "pulse", "read_width_s": 1e-3},
     ),
     "log": Convention(
         "ln G as input of the readout", "OFF and ON a node apart count alike", reservoir={"log_conductance": True}
