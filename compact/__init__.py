@@ -6,9 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .fitting import fit
+    from .goodness import holdout, normalised_error, residuals
     from .nonvolatile import NonVolatile
     from .parameters import FittedParameter, ParameterTable
+    from .profiles import bootstrap, profile
     from .stanford import Stanford
     from .synapse import Synapse
     from .volatile import Volatile
@@ -25,12 +28,24 @@ __all__ = [
     "Synapse",
     "Volatile",
     "Yakopcic",
+    "bootstrap",
+    "compare",
     "fit",
+    "holdout",
+    "normalised_error",
+    "profile",
+    "residuals",
 ]
 
 # Loaded on first use: numba and lmfit cost seconds.
 _HOMES = {
+    "bootstrap": "profiles",
+    "compare": "comparison",
     "fit": "fitting",
+    "holdout": "goodness",
+    "normalised_error": "goodness",
+    "profile": "profiles",
+    "residuals": "goodness",
     "FittedParameter": "parameters",
     "NonVolatile": "nonvolatile",
     "ParameterTable": "parameters",

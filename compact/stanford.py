@@ -73,6 +73,11 @@ class Stanford(RateModel):
         "ambient_temperature_K": Quantity("K", 50.0, 1000.0, "T_0", 298.0),
         **SPREADS,
     }
+    # the rest only scales these: gaps count in units of g_0, fields in those of d, rates in that of the barrier
+    FITTED: ClassVar[tuple[str, ...]] = (
+        *("current_A", "nonlinearity_V", "velocity_m_s", "enhancement", "field_threshold_V_m"),
+        *("gap_low_m", "gap_high_m"),
+    )
     METHOD_SOURCES: ClassVar[tuple[str, ...]] = ("ChenYu2015", "Guan2012", "Jiang2014")
     KIND: ClassVar[int] = _rate.STANFORD
     STATE_UNIT: ClassVar[str] = "m"

@@ -71,6 +71,10 @@ class Yakopcic(RateModel):
         "initial_state": Quantity("1", 0.0, 1.0, "state of the fresh device", 0.01),
         **SPREADS,
     }
+    FITTED: ClassVar[tuple[str, ...]] = (
+        *("current_positive_A", "current_negative_A", "nonlinearity_1_V", "set_voltage_V", "reset_voltage_V"),
+        *("set_rate_Hz", "reset_rate_Hz", "initial_state"),
+    )
     METHOD_SOURCES: ClassVar[tuple[str, ...]] = ("Yakopcic2011", "Yakopcic2013")
     KIND: ClassVar[int] = _rate.YAKOPCIC
     STATE_MEANING: ClassVar[str] = "state x of the memristor"
