@@ -95,6 +95,12 @@ class ParameterTable(Mapping[str, FittedParameter]):
 
     entries: tuple[FittedParameter, ...]
 
+    def __post_init__(self) -> None:
+        names = [entry.name for entry in self.entries]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise InputError("A parameter stands in the table twice", got=", ".join(twice))
+
     def __getitem__(self, name: str) -> FittedParameter:
         for entry in self.entries:
             if entry.name == name:
