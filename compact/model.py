@@ -113,7 +113,7 @@ class CompactModel(ABC):
             elif quantity.default is None:
                 raise InputError(f"{cls.__name__} needs {name}", allowed=f"{quantity.meaning}, {quantity.unit}")
             else:
-                entries.append(FittedParameter(name, quantity.default, quantity.unit, None, "fixed", "not estimated"))
+                entries.append(FittedParameter(name, quantity.default, quantity.unit, None, "fixed", quantity.origin))
         return cls(ParameterTable(tuple(entries)))
 
     def value(self, name: str) -> float:

@@ -26,6 +26,8 @@ class Quantity:
     meaning : str
     default : float or None
         Value if neither fitted nor given; None if the parameter is required.
+    origin : str
+        Where the default comes from.
     """
 
     unit: str
@@ -33,6 +35,7 @@ class Quantity:
     high: float
     meaning: str
     default: float | None = None
+    origin: str = "not estimated"
 
 
 @dataclass(frozen=True)
