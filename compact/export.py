@@ -153,7 +153,8 @@ def render(model: CompactModel, language: str, name: str) -> str:
             "table": [
                 " ".join(f"{p}{f' [{p.warning}]' if p.warning else ''}".split()) for p in model.parameters.values()
             ],
-            "sources": ", ".join(model.sources),
+            # one line each: a second one would be a command to the simulator
+            "sources": " ".join(", ".join(model.sources).split()),
             "compliance_A": 1e-6,
             "at": "",
             **{key: model.value(key) for key in model.parameters},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from halidrift.compact import MODELS, NonVolatile, Stanford, Volatile, bench
-from halidrift.compact.export import element_name, load
+from halidrift.compact.export import element_name, load, render
 from halidrift.physics.errors import InputError, OutputError
 from halidrift.physics.waveform import Waveform
 
@@ -144,6 +144,19 @@ def test_every_model_loads_from_its_record_and_bad_ones_are_refused(tmp_path):
             load(tmp_path / "card.json")
     with pytest.raises(InputError, match="JSON"):
         load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("language", ["sp", "va"])
+def test_no_word_of_a_record_becomes_a_command(language):
+    record = Volatile.of(**CELL).to_dict()
+    evil = "one\n.control\nshell touch owned\n.endc\nmodule two();\r.end"
+    record["sources"] = [*record["sources"], evil]
+    record["parameters"][0]["origin"] = record["parameters"][1]["warning"] = evil
+    text = render(Volatile.from_dict(record), language, "device")
+    assert text.count(".control") == 3  # it is told, in comments
+    comment = "*" if language == "sp" else "//"
+    assert all(line.startswith(comment) for line in text.splitlines() if "shell" in line)
+    assert not any(line.startswith((".control", ".end\n", "shell", "module two")) for line in text.splitlines())
 
 
 @pytest.fixture
