@@ -13,7 +13,9 @@ from ._console import out, told
 from .characterise import characterise
 from .conduction import conduction
 from .db import db_app
+from .design import design
 from .devices import device_app, devices
+from .explain import explain
 from .fit import fit
 from .neb import neb
 from .reproduce import reproduce_app
@@ -36,6 +38,8 @@ _ORDER = (
     "export",
     "crossbar",
     "reproduce",
+    "explain",
+    "design",
     "trace",
     "version",
 )
@@ -66,6 +70,8 @@ app.add_typer(fem_app, name="fem")
 app.command("characterise")(characterise)
 app.command("fit")(fit)
 app.add_typer(reproduce_app, name="reproduce")
+app.command("explain")(explain)
+app.command("design")(design)
 app.command("trace")(trace)
 
 
