@@ -204,7 +204,7 @@ def _near(row: Barrier, difference: float) -> dict[str, Any]:
         "text": str(row),
         "sources": list(row.sources),
         **{name: getattr(row, name) for name in names},
-        "difference_eV": round(difference, 6),
+        "difference_eV": difference,
     }
 
 
@@ -408,6 +408,10 @@ def _search(
             jobs.append((played, cell, *rest))
             keys.append([cell.to_dict(), found, one, asdict(s.conditions), size, [s.seed, 15, number]])
         before = done
+
+        def advanced(n: int, _: int, before: int = before) -> None:
+            tell(before + n, total)
+
         outcomes = batches(
             cache,
             "search",
@@ -415,7 +419,7 @@ def _search(
             keys,
             [*NETWORK_LEVELS, _CANDIDATE],
             workers,
-            lambda n, _, before=before: tell(before + n, total),
+            advanced,
             32,
         )
         done += len(jobs)

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -244,7 +244,9 @@ class Chain:
         self.outputs, self.accuracy, self.error = dict(outputs), accuracy, error
         if [one.name for one in self.compact] != list(self.outputs):
             raise InputError(
-                "The links do not meet", got=f"outputs {list(self.outputs)}", allowed=[one.name for one in self.compact]
+                "The links do not meet",
+                got=", ".join(self.outputs),
+                allowed=", ".join(one.name for one in self.compact),
             )
         errors = [
             Input(
@@ -603,7 +605,7 @@ def device_link(
         y, low, high = y[known], float(y[known].min()), float(y[known].max())
         if high - low <= 1e-9 * high:
             low, high = low * (1 - 1e-6), high * (1 + 1e-6)
-        law = "log" if positive else "uniform"
+        law: Literal["uniform", "log"] = "log" if positive else "uniform"
         one = Input(name, low, high, "1", "error", "range that the ensemble of cards gave", law, "compact")
         noise = {
             "relaxation_time_s": np.median([row["relaxation_error"] for row in found]),

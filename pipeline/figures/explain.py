@@ -45,7 +45,7 @@ def bars(results: Mapping[str, Any]) -> Figure:
         ax.set_yticks(y, [_short(row["name"]) for row in rows], fontsize=7.5)
         ax.invert_yaxis()
         ax.set_xlim(0.0, 1.05 * max(r["total"] + r["total_error"] for r in rows))
-        ax.set_xlabel("share of the variance of the accuracy (full: total, hatched: first order)")
+        ax.set_xlabel("share of the variance (full: total; hatched: first)")
         spread = 100.0 * analysis["accuracy_standard_deviation"]
         title = f"{name}: accuracy {100.0 * analysis['accuracy_mean']:.1f} ± {spread:.1f} %"
         ax.set_title(title if results["resolved"] else f"{title}\nNOT RESOLVED")
@@ -110,7 +110,7 @@ def design_map(results: Mapping[str, Any]) -> Figure:
     right.invert_yaxis()
     right.set_xlabel("accuracy gained (percentage points)")
     right.set_title("What each choice brings")
-    below(figure, left, right, columns=4) if False else right.legend(loc="lower right")
+    right.legend(loc="lower right")
     return figure
 
 

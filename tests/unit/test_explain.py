@@ -20,6 +20,7 @@ from halidrift.pipeline.cli.explain import _ranges
 from halidrift.pipeline.design import Settings as DesignSettings
 from halidrift.pipeline.design import near_barriers, paper, variables
 from halidrift.pipeline.explain import Settings, batches, card_at, device_inputs, network_inputs
+from halidrift.pipeline.figures import png
 from halidrift.pipeline.sensitivity import Input, Surrogate, latin_hypercube, values
 from halidrift.pipeline.stages import Cache, Workers
 
@@ -220,6 +221,57 @@ def test_design_settings_that_are_refused(change):
 def test_conditions_that_are_refused():
     with pytest.raises(InputError, match="write_error"):
         Conditions(write_error=-0.1)
+
+
+# -- pictures -------------------------------------------------------------------------------------------------------
+
+
+def _analysis():
+    rows = [
+        {
+            **one.to_dict(),
+            "first": 0.3 / (i + 1),
+            "first_error": 0.05,
+            "total": 0.5 / (i + 1),
+            "total_error": 0.06,
+        }
+        for i, one in enumerate((*network_inputs(), *device_inputs(CARD)))
+    ]
+    return {"accuracy_mean": 0.88, "accuracy_standard_deviation": 0.06, "rows": rows}
+
+
+def _designed():
+    old = paper(CARD)
+    steps = [{"name": one.name, "alone": 0.02, "missing": -0.01, "error": 0.01} for one in variables(CARD)]
+    one = {"design": old, "relaxation_time_s": 12e-3}
+    tau, gap = np.geomspace(2e-3, 0.2, 9), np.geomspace(5e-3, 70e-3, 9)
+    return {
+        "map": {
+            "relaxation_time_s": tau,
+            "interval_s": gap,
+            "accuracy": np.outer(tau, gap),
+            "title": "Paper's device, these two changed alone (± 1.5 %)",
+        },
+        "confirmed": {"paper": one, "winner": {**one, "relaxation_time_s": 30e-3}},
+        "mechanism": {"steps": steps},
+    }
+
+
+def test_pictures_are_whole():
+    from halidrift.pipeline.figures.explain import bars, design_map
+
+    results = {"resolved": False, "analyses": {"everything": _analysis(), "protocol known": _analysis()}}
+    for figure in (bars(results), design_map(_designed())):
+        assert png(figure)[:8] == b"\x89PNG\r\n\x1a\n"
+        renderer, sheet = figure.canvas.get_renderer(), figure.bbox
+        for piece in (*figure.axes, *figure.legends):
+            box = piece.get_tightbbox(renderer)
+            assert sheet.x0 - 1 <= box.x0
+            assert box.x1 <= sheet.x1 + 1
+            assert sheet.y0 - 1 <= box.y0
+            assert box.y1 <= sheet.y1 + 1
+    titles = [ax.get_title(loc="left") for ax in bars(results).axes]
+    assert all("NOT RESOLVED" in title for title in titles)
 
 
 # -- the command line -----------------------------------------------------------------------------------------------

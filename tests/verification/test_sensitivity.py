@@ -94,7 +94,7 @@ def test_noise_has_no_surrogate():
 
 
 def test_noise_limits_q2():
-    """A linear model with noise: Q2 within 0.08 of the ceiling that the noise sets, residual within 15 % of the noise."""
+    """A linear model with noise: Q2 within 0.08 of the ceiling that noise sets, residual within 15 % of the noise."""
     design = latin_hypercube(3, 300, rng=1)
     results = design @ [1.0, 2.0, 0.0] + 0.3 * np.random.default_rng(2).standard_normal(300)
     surrogate = Surrogate.fit(design, results, rng=0, kinds=("linear", "quadratic"), noise=0.3)
