@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from ..physics.barriers import Barrier
 from ..physics.citations import citations
@@ -71,7 +72,7 @@ class Settings:
     replicas: int = 6
     candidates: int = 160
     per_class: int = 100
-    confirmations: int = 3
+    confirmations: int = 4
     writes: float = 1.0
     energy: float = 1.0
     temperature_K: float = 300.0
@@ -272,7 +273,8 @@ def design(
         search = _search(cache, cell, space, model, old, s, workers, step("search"))
         winner = search["winner"]["design"]
         jobs = [(confirmed, card, chosen, s, i) for chosen in (old, winner) for i in range(s.confirmations)]
-        keys = [[card.to_dict(), chosen, asdict(s), i] for _, _, chosen, _, i in jobs]
+        own = [s.seed, s.temperature_K, s.per_class, asdict(s.conditions)]
+        keys = [[card.to_dict(), chosen, own, i] for _, _, chosen, _, i in jobs]
         checks = batches(
             cache,
             "confirm",
@@ -285,7 +287,12 @@ def design(
         )
         grid = _map(cache, cell, old, s, workers, step("map"))
     paper_runs, winner_runs = checks[: s.confirmations], checks[s.confirmations :]
-    mechanism = _mechanism(cell, model, old, winner, s)
+    mechanism = cache.run(
+        "mechanism",
+        {"cell": cell.to_dict(), "designs": [old, winner], "settings": asdict(s), "cards": model["key"]},
+        [*NETWORK_LEVELS, _CANDIDATE, "pipeline/design.py"],
+        lambda: (_mechanism(cell, model, old, winner, s), {}),
+    ).data
     both = {
         "paper": _summary(old, paper_runs),
         "winner": _summary(winner, winner_runs),
@@ -293,7 +300,8 @@ def design(
     gains = np.array([w["accuracy"] - p["accuracy"] for p, w in zip(paper_runs, winner_runs, strict=True)])
     gain, error = float(gains.mean()), float(gains.std(ddof=1) / math.sqrt(gains.size))
     counting = math.sqrt(sum(both[n]["accuracy_error"] ** 2 for n in both))
-    error = max(error, counting / math.sqrt(gains.size))
+    error = max(error, counting)
+    wide = float(stats.t.ppf(0.975, gains.size - 1)) * error  # few confirmations: Student's t
     results = {
         "job": "design",
         "version": _version(),
@@ -309,7 +317,8 @@ def design(
             **both,
             "gain": gain,
             "gain_error": error,
-            "beats": bool(gain > 1.96 * error and both["winner"]["writes_max"] <= both["paper"]["writes_max"]),
+            "gain_interval_95": [gain - wide, gain + wide],
+            "beats": bool(gain > wide and both["winner"]["writes_max"] <= both["paper"]["writes_max"]),
         },
         "mechanism": {**mechanism, "text": _told(both, gain, error, mechanism)},
         "map": grid,
@@ -365,6 +374,7 @@ def _device(
         "outputs": outputs,
         "compact": compact,
         "own": own,
+        "key": found,
         "cards": {"drawn": len(found), "switched": len(good), "failures": failures},
     }
 
@@ -530,7 +540,8 @@ def _mechanism(
                 "error": math.sqrt(2.0) * error,
             }
         )
-    return {"steps": steps, "paper_by_surrogate": first, "winner_by_surrogate": last}
+    q2 = ", ".join(f"{one.q2:.2f} ({name})" for name, (one, _) in model["outputs"].items())
+    return {"steps": steps, "q2": q2, "paper_by_surrogate": first, "winner_by_surrogate": last}
 
 
 _KEPT = (
@@ -563,7 +574,8 @@ def _told(both: Mapping[str, Any], gain: float, error: float, mechanism: Mapping
     """By which mechanism, in words: no word without its number."""
     p, w = both["paper"], both["winner"]
     text = [
-        f"Accuracy {100 * p['accuracy']:.1f} -> {100 * w['accuracy']:.1f} % ({100 * gain:+.1f} ± {100 * error:.1f}), "
+        f"Accuracy {100 * p['accuracy']:.1f} -> {100 * w['accuracy']:.1f} % "
+        f"({100 * gain:+.1f} points, standard error {100 * error:.1f}), "
         f"writes of the most used cell {p['writes_max']:.0f} -> {w['writes_max']:.0f}, energy of a pattern "
         f"{1e9 * p['energy_J']:.0f} -> {1e9 * w['energy_J']:.0f} nJ."
     ]
@@ -578,7 +590,9 @@ def _told(both: Mapping[str, Any], gain: float, error: float, mechanism: Mapping
     large = [one for one in steps if max(one["alone"], one["missing"]) > 1.96 * one["error"]]
     if large:
         parts = (f"{o['name']} ({100 * o['alone']:+.1f} alone, {100 * o['missing']:+.1f} if undone)" for o in large)
-        text.append(f"What brings it: {', '.join(parts)}.")
+        text.append(
+            f"What brings it, by surrogates whose Q2 are {mechanism['q2']}, so a hint and no proof: {', '.join(parts)}."
+        )
     else:
         text.append("No single choice brings more than its error.")
     states = w["accuracy_regression"] - p["accuracy_regression"]

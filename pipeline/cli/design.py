@@ -14,7 +14,7 @@ from ._console import page
 from .explain import _chosen
 
 _BUDGETS: dict[str, dict[str, int]] = {
-    "quick": {"cards": 24, "replicas": 5, "candidates": 48, "per_class": 40, "confirmations": 2},
+    "quick": {"cards": 24, "replicas": 5, "candidates": 48, "per_class": 40, "confirmations": 3},
     "normal": {},
     "large": {"cards": 240, "replicas": 12, "candidates": 960, "per_class": 200, "confirmations": 8},
 }

@@ -15,15 +15,18 @@ from ._style import COLOURS, below, panels, save, styled
 __all__ = ["bars", "design_map", "save_bars", "save_map"]
 
 _KIND = {"published": "blue", "calibrated": "orange", "assumed": "vermillion", "error": "grey"}
-_MOST = 12
+_MOST = 10
 
 
 @styled
 def bars(results: Mapping[str, Any]) -> Figure:
     """First-order and total indices with their 95 % intervals, one panel for each analysis; colour is the kind."""
     analyses = results["analyses"]
-    figure, axes = panels(10.4, 0.36 * _MOST + 1.5, 1, len(analyses))
-    for ax, (name, analysis) in zip(axes[0], analyses.items(), strict=True):
+    lines = (len(analyses) + 1) // 2
+    figure, axes = panels(10.4, lines * (0.33 * _MOST + 0.9) + 0.4, lines, 2)
+    for ax in axes.ravel()[len(analyses) :]:
+        ax.axis("off")
+    for ax, (name, analysis) in zip(axes.ravel(), analyses.items(), strict=False):
         rows = analysis["rows"][:_MOST]
         y = np.arange(len(rows))
         for i, row in enumerate(rows):
@@ -48,8 +51,8 @@ def bars(results: Mapping[str, Any]) -> Figure:
         ax.set_xlabel("share of the variance (full: total; hatched: first)")
         spread = 100.0 * analysis["accuracy_standard_deviation"]
         title = f"{name}: accuracy {100.0 * analysis['accuracy_mean']:.1f} ± {spread:.1f} %"
-        ax.set_title(title if results["resolved"] else f"{title}\nNOT RESOLVED")
-    below(figure, *axes[0], columns=4)
+        ax.set_title(title if analysis["resolved"] else f"{title}\nNOT RESOLVED")
+    below(figure, *axes.ravel(), columns=4)
     return figure
 
 
@@ -79,7 +82,7 @@ def design_map(results: Mapping[str, Any]) -> Figure:
             markeredgecolor="black",
             markersize=9 if marker == "o" else 14,
             linestyle="none",
-            label=f"{name}'s" if name == "paper" else "design",
+            label="paper's device" if name == "paper" else "design",
         )
     left.set_xscale("log")
     left.set_yscale("log")
@@ -109,8 +112,8 @@ def design_map(results: Mapping[str, Any]) -> Figure:
     right.set_yticks(y, [step["name"] for step in steps])
     right.invert_yaxis()
     right.set_xlabel("accuracy gained (percentage points)")
-    right.set_title("What each choice brings")
-    right.legend(loc="lower right")
+    right.set_title("What each choice brings, by surrogates")
+    below(figure, right, columns=2)
     return figure
 
 
