@@ -26,7 +26,7 @@ from . import chain
 from .campaign import Progress, prepared
 from .candidate import Conditions, card_of, confirmed, played
 from .explain import DEVICE_LEVELS, NETWORK_LEVELS, batches, device_link, reference_cell
-from .sensitivity import Input, latin_hypercube, values
+from .sensitivity import Input, Surrogate, latin_hypercube, values
 from .stages import Cache, Workers, to_json, write_text
 
 __all__ = ["STAGES", "Conditions", "Settings", "design", "near_barriers", "variables"]
@@ -320,7 +320,7 @@ def design(
             "gain_interval_95": [gain - wide, gain + wide],
             "beats": bool(gain > wide and both["winner"]["writes_max"] <= both["paper"]["writes_max"]),
         },
-        "mechanism": {**mechanism, "text": _told(both, gain, error, mechanism)},
+        "mechanism": {**mechanism, "text": _told(both, gain, error, mechanism, model["outputs"])},
         "map": grid,
         "materials": near_barriers(winner["dissolution_barrier_eV"]),
         "references": citations(card, cell, "John2022", *_sources(winner["dissolution_barrier_eV"])).splitlines(),
@@ -540,8 +540,7 @@ def _mechanism(
                 "error": math.sqrt(2.0) * error,
             }
         )
-    q2 = ", ".join(f"{one.q2:.2f} ({name})" for name, (one, _) in model["outputs"].items())
-    return {"steps": steps, "q2": q2, "paper_by_surrogate": first, "winner_by_surrogate": last}
+    return {"steps": steps, "paper_by_surrogate": first, "winner_by_surrogate": last}
 
 
 _KEPT = (
@@ -570,7 +569,13 @@ def _summary(chosen: Mapping[str, float], runs: Sequence[Mapping[str, Any]]) -> 
     return out
 
 
-def _told(both: Mapping[str, Any], gain: float, error: float, mechanism: Mapping[str, Any]) -> str:
+def _told(
+    both: Mapping[str, Any],
+    gain: float,
+    error: float,
+    mechanism: Mapping[str, Any],
+    outputs: Mapping[str, tuple[Surrogate, float]],
+) -> str:
     """By which mechanism, in words: no word without its number."""
     p, w = both["paper"], both["winner"]
     text = [
@@ -590,9 +595,8 @@ def _told(both: Mapping[str, Any], gain: float, error: float, mechanism: Mapping
     large = [one for one in steps if max(one["alone"], one["missing"]) > 1.96 * one["error"]]
     if large:
         parts = (f"{o['name']} ({100 * o['alone']:+.1f} alone, {100 * o['missing']:+.1f} if undone)" for o in large)
-        text.append(
-            f"What brings it, by surrogates whose Q2 are {mechanism['q2']}, so a hint and no proof: {', '.join(parts)}."
-        )
+        q2 = ", ".join(f"{one.q2:.2f} ({name})" for name, (one, _) in outputs.items())
+        text.append(f"What brings it, by surrogates whose Q2 are {q2}, so a hint and no proof: {', '.join(parts)}.")
     else:
         text.append("No single choice brings more than its error.")
     states = w["accuracy_regression"] - p["accuracy_regression"]

@@ -50,8 +50,8 @@ def bars(results: Mapping[str, Any]) -> Figure:
         ax.set_xlim(0.0, 1.05 * max(r["total"] + r["total_error"] for r in rows))
         ax.set_xlabel("share of the variance (full: total; hatched: first)")
         spread = 100.0 * analysis["accuracy_standard_deviation"]
-        title = f"{name}: accuracy {100.0 * analysis['accuracy_mean']:.1f} ± {spread:.1f} %"
-        ax.set_title(title if analysis["resolved"] else f"{title}\nNOT RESOLVED")
+        title = f"{name}:\naccuracy {100.0 * analysis['accuracy_mean']:.1f} ± {spread:.1f} %"
+        ax.set_title(title if analysis["resolved"] else f"{title}, NOT RESOLVED")
     below(figure, *axes.ravel(), columns=4)
     return figure
 

@@ -260,7 +260,9 @@ def _designed():
 def test_pictures_are_whole():
     from halidrift.pipeline.figures.explain import bars, design_map
 
-    results = {"analyses": {name: _analysis() for name in ("everything", "protocol known", "device measured")}}
+    results = {
+        "analyses": {name: _analysis() for name in ("everything", "device measured", "device measured, protocol known")}
+    }
     for figure in (bars(results), design_map(_designed())):
         assert png(figure)[:8] == b"\x89PNG\r\n\x1a\n"
         renderer, sheet = figure.canvas.get_renderer(), figure.bbox
