@@ -121,7 +121,7 @@ def _table(name: str, analysis: dict[str, Any], wide: bool) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("input", overflow="fold")
+    table.add_column("input", overflow="fold", min_width=26)
     table.add_column("kind", no_wrap=True)
     table.add_column("range", overflow="fold")
     for column in ("first", "total"):
