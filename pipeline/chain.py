@@ -331,7 +331,7 @@ class Network:
         return out
 
     def energy_J(self, task: Any, states: NDArray[np.float64]) -> float:
-        """Mean energy of a pattern, J: the source at its compliance while spikes last (an upper bound), and the reads."""
+        """Mean energy of a pattern, J: the source at its compliance while spikes last (an upper bound), and reads."""
         on = np.mean([np.minimum(self.spike_width_s, self.duration_s - onset).sum() for onset in task.onsets])
         spikes = _AMPLITUDE_V * self.compliance_A * on
         reads = self.read_V**2 * self.read_width_s * np.maximum(states, 0.0).sum(axis=1).mean()
