@@ -198,7 +198,7 @@ def test_the_command_runs_its_bench(export, tmp_path):
     assert table[:, 3].max() == pytest.approx(1e-6, rel=1e-4)
 
 
-# -- a conductance that is no multiple of the current --------------------------------------------------------------------
+# -- a conductance that is no multiple of the current -----------------------------------------------------------------
 
 SWITCH = {"conductance_slope_1_V": 3.0, "compliance_low_A": 2e-5, "compliance_high_A": 1e-3, "set_voltage_V": 0.9}
 
