@@ -82,11 +82,13 @@ def kind_of(time_s: ArrayLike, voltage_V: ArrayLike) -> str:
     Notes
     -----
     Retention: the voltage stays within 2 % of its size. Pulses: seven tenths of the way of the voltage are jumps over
-    three tenths of its span, or seven tenths of at least twenty points sit at three levels. A sweep is what is left.
+    three tenths of its span, or seven tenths of at least twenty points sit at three levels. A sweep is what is left, so
+    one of three steps a branch or fewer counts as pulses.
 
     Examples
     --------
-    >>> kind_of(np.arange(5.0), [0.0, 1.0, 2.0, 1.0, 0.0]), kind_of(np.arange(6.0), [0, 1, 1, 0, 0, 1])
+    >>> sweep = [0.0, 0.5, 1.0, 1.5, 2.0, 1.5, 1.0, 0.5, 0.0]
+    >>> kind_of(np.arange(9.0), sweep), kind_of(np.arange(6.0), [0, 1, 1, 0, 0, 1])
     ('sweep', 'pulses')
     """
     _, voltage = _columns(time_s, voltage_V)

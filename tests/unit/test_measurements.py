@@ -1,5 +1,7 @@
 """Reading, segmentation and cleaning of measured files, point by point."""
 
+import doctest
+import importlib
 import json
 import re
 from itertools import pairwise
@@ -534,3 +536,10 @@ def test_columns_that_would_give_a_silent_wrong_number(tmp_path):
             {**table, "I (A)": I}.items()}  # fmt: skip
     with pytest.raises(DataError, match=r"may separate thousands.*1\.000"):
         read(write(tmp_path / "german.csv", rows, separator=";"))
+
+
+@pytest.mark.parametrize("module", ["report", "segmenting", "text"])
+def test_examples_are_true(module):
+    found = doctest.testmod(importlib.import_module(f"halidrift.physics.measurements.{module}"))
+    assert found.attempted > 0
+    assert found.failed == 0
