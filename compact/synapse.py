@@ -121,6 +121,8 @@ class Synapse(RateModel):
 
     def at(self, temperature_K: float) -> Synapse:
         """The same device at another temperature, K."""
+        if not math.isfinite(temperature_K):  # nan would mean the reference temperature
+            raise InputError("temperature_K is out of bounds", got=f"{temperature_K} K", allowed="50 to 1000 K")
         return replace(self, temperature_K=float(temperature_K))
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ...physics.errors import InputError
+from ._console import Json, give, on_stdout, told, working
 from ._console import out as stdout
 
 _SUFFIX = {"ngspice": "sp", "verilog-a": "va"}
 
 
 def export(
-    card: Annotated[Path, typer.Argument(help="Model as JSON: what to_dict() of a compact model gives.")],
+    card: Annotated[
+        Path, typer.Argument(help="Model as JSON: what `halidrift fit --out` or to_dict() of a compact model gives.")
+    ],
     to: Annotated[str, typer.Option("--to", help="ngspice or verilog-a.")] = "ngspice",
     out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("circuit"),
     name: Annotated[str, typer.Option("--name", help="Name of the element and stem of its file.")] = "memristor",
@@ -37,6 +40,7 @@ def export(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the drawn devices.")] = 0,
     run: Annotated[bool, typer.Option("--run", help="Run the bench in ngspice and say what came out.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Write a compact model as an ngspice subcircuit or a Verilog-A module.
 
@@ -55,9 +59,12 @@ def export(
     if run and not (testbench and to == "ngspice"):
         raise InputError("--run is for a bench in ngspice", action="Add --testbench, and --to ngspice")
     model = load(card)
+    said = told() if on_stdout(json_file) else stdout()
+    record: dict[str, Any] = {"model": type(model).__name__, "language": to}
     if not testbench:
         file = write_element(model, out / f"{name}.{_SUFFIX[to]}")
-        stdout().print(f"{type(model).__name__}: {file}", soft_wrap=True, markup=False)
+        give({**record, "file": str(file)}, json_file)
+        said.print(f"{type(model).__name__}: {file}", soft_wrap=True, markup=False)
         return
     from ...physics.protocols import Protocol, quantity
 
@@ -72,13 +79,18 @@ def export(
         devices=devices,
         rng=None if devices is None else seed,
     )
-    stdout().print(f"{type(model).__name__}: {file}", soft_wrap=True, markup=False)
+    record["file"] = str(file)
+    said.print(f"{type(model).__name__}: {file}", soft_wrap=True, markup=False)
     if run:
-        trace = bench.run(file)
+        with working("ngspice"):
+            trace = bench.run(file)
         low, high = float(trace.conductance.min()), float(trace.conductance.max())
-        stdout().print(
+        largest = float(abs(trace.current).max())
+        record |= {"lowest_conductance_S": low, "highest_conductance_S": high, "largest_current_A": largest}
+        said.print(
             f"{trace.sizes['time']} instants; conductance {low:.3g} to {high:.3g} S; largest current "
-            f"{float(abs(trace.current).max()):.3g} A; table: {file.with_name('result.txt')}",
+            f"{largest:.3g} A; table: {file.with_name('result.txt')}",
             soft_wrap=True,
             markup=False,
         )
+    give(record, json_file)

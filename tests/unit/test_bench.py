@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from halidrift.compact import MODELS, NonVolatile, Stanford, Volatile, bench
-from halidrift.compact.export import element_name, load
-from halidrift.physics.errors import InputError, OutputError
+from halidrift.compact.export import element_name, load, render
+from halidrift.physics.errors import InputError, OutputError, ValidityError
 from halidrift.physics.waveform import Waveform
 
 CELL = {
@@ -146,6 +146,19 @@ def test_every_model_loads_from_its_record_and_bad_ones_are_refused(tmp_path):
         load(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize("language", ["sp", "va"])
+def test_no_word_of_a_record_becomes_a_command(language):
+    record = Volatile.of(**CELL).to_dict()
+    evil = "one\n.control\nshell touch owned\n.endc\nmodule two();\r.end"
+    record["sources"] = [*record["sources"], evil]
+    record["parameters"][0]["origin"] = record["parameters"][1]["warning"] = evil
+    text = render(Volatile.from_dict(record), language, "device")
+    assert text.count(".control") == 3  # it is told, in comments
+    comment = "*" if language == "sp" else "//"
+    assert all(line.startswith(comment) for line in text.splitlines() if "shell" in line)
+    assert not any(line.startswith((".control", ".end\n", "shell", "module two")) for line in text.splitlines())
+
+
 @pytest.fixture
 def export(monkeypatch, capsys, tmp_path):
     from halidrift.pipeline import cli
@@ -183,3 +196,28 @@ def test_the_command_runs_its_bench(export, tmp_path):
     assert "largest current 1e-06 A" in out
     table = np.loadtxt(tmp_path / "b/result.txt")
     assert table[:, 3].max() == pytest.approx(1e-6, rel=1e-4)
+
+
+# -- a conductance that is no multiple of the current -----------------------------------------------------------------
+
+SWITCH = {"conductance_slope_1_V": 3.0, "compliance_low_A": 2e-5, "compliance_high_A": 1e-3, "set_voltage_V": 0.9}
+
+
+@needs_ngspice
+@pytest.mark.parametrize(("intercept", "off"), [(-2e-5, 1e-7), (-1e-5, 5e-6), (2e-5, 1e-6)])
+def test_a_negative_intercept_does_not_keep_the_circuit_off(tmp_path, intercept, off):
+    cell = NonVolatile.of(conductance_intercept_S=intercept, conductance_off_S=off, **SWITCH)
+    for limit in (2e-5, 3e-4):
+        wave = Waveform.triangle([1.5], 2.0, limit)
+        found = bench.run(bench.write(cell, wave, tmp_path, step_s=1e-3))
+        # the current of a circuit is finite at its end, where the conductance is read
+        assert float(found.conductance[-1]) == pytest.approx(float(cell.simulate(wave).conductance[-1]), rel=1e-3)
+
+
+def test_a_compliance_that_does_not_limit_is_refused_for_a_circuit():
+    weak = NonVolatile.of(
+        **{**SWITCH, "conductance_slope_1_V": 1.0}, conductance_intercept_S=1e-6, conductance_off_S=1e-7
+    )
+    for language in ("sp", "va"):
+        with pytest.raises(ValidityError, match="does not limit"):
+            render(weak, language, "device")
