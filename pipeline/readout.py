@@ -220,7 +220,7 @@ class DeltaRuleReadout(_Readout):
     history_ : dict of list
         For each epoch: loss, train_accuracy, learning_rate and, with an `eval_set`, test_accuracy.
     offset_, gain_ : array, shape (nodes,)
-        Input = (state - offset_) * gain_.
+        Input = ``(state - offset_) * gain_``.
 
     References
     ----------
@@ -352,7 +352,7 @@ class IccReadout(_Readout):
     endurance_share_ : float
         Writes of the most used cell over `endurance_cycles`; above 1 the network would wear out in training.
     classes_, weights_, coef_, intercept_, history_, offset_, gain_
-        As in :class:`DeltaRuleReadout`; history_ has writes_mean, the mean writes of a cell so far.
+        As in :class:`DeltaRuleReadout`; ``history_`` has ``writes_mean``, the mean writes of a cell so far.
 
     Notes
     -----
