@@ -1,4 +1,4 @@
-"""The documentation: `make docs` writes it to build/docs, every warning an error, no network needed to build or read."""
+"""The documentation: `make docs` writes it to build/docs; every warning is an error, and no network is needed."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Install the wheel of a folder where nothing else is, and try it: `python tests/install.py dist [PYTHON ...]`.
 
-For each Python (default: this one) a virtual environment in a temporary folder, far from the repository; import, the command
-line, a card, a pulse of kinetic Monte Carlo, an export. The source archive must hold what it takes to build that wheel.
+For each Python (default: this one) a virtual environment in a temporary folder, far from the repository; import,
+the command line, a card, a pulse of kinetic Monte Carlo, an export. The source archive must hold what it takes to
+build that wheel.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ pulse = hd.Waveform.pulses(1.0, width_s=20e-3, period_s=60e-3, count=1, complian
 trace = hd.kmc.FilamentKMC(device).simulate(pulse, rng=7)
 assert float(trace.conductance.max()) > 1e-6, "the pulse did not set"
 cell = hd.compact.Volatile.of(
-    reason="a try", conductance_off_S=1e-9, conductance_on_S=1e-6, growth_rate_Hz=0.5, growth_voltage_V=0.1, relaxation_time_s=0.01
+    reason="a try",
+    conductance_off_S=1e-9,
+    conductance_on_S=1e-6,
+    growth_rate_Hz=0.5,
+    growth_voltage_V=0.1,
+    relaxation_time_s=0.01,
 )
 cell.export("cell.sp")
 cell.export("cell.va")

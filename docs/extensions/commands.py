@@ -51,7 +51,12 @@ def _rows(command: Any) -> list[str]:
 
 def page() -> str:
     """Markdown of all commands."""
-    lines = ["# Command line", "", "Each with `--help`. Exit codes: 0, 2 for what the user can mend, 130 for Ctrl-C.", ""]
+    lines = [
+        "# Command line",
+        "",
+        "Each with `--help`, which says the same.",
+        "",
+    ]
     for path, command in commands(tree()):
         about = inspect.cleandoc(command.help or "").split("\f")[0]
         lines += [f"## {' '.join(path)}", "", about, ""]

@@ -1,7 +1,7 @@
 """The gallery: a picture, the script in examples/ that makes it, and what the script says that it shows.
 
-A script is read, not run: its docstring is the text, its `FIGURES` (file name to alternative text) are the pictures, which
-`make gallery` writes to docs/figures. A script without `FIGURES` prints a table.
+A script is read, not run: its docstring is the text, its `FIGURES` (file name to alternative text) are the
+pictures, which `make gallery` writes to docs/figures. A script without `FIGURES` prints a table.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Example:
         File name to alternative text.
     fast : bool
         Whether it ends within seconds: `FAST = True`.
+    needs : str
+        Package of an extra without which it cannot run: `NEEDS = "chgnet"`.
     """
 
     file: Path
@@ -36,6 +38,7 @@ class Example:
     text: str
     figures: dict[str, str]
     fast: bool
+    needs: str
 
 
 def read(file: Path) -> Example:
@@ -48,10 +51,17 @@ def read(file: Path) -> Example:
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
-            if name in ("FIGURES", "FAST"):
+            if name in ("FIGURES", "FAST", "NEEDS"):
                 named[name] = ast.literal_eval(node.value)
     title, _, text = told.partition("\n")
-    return Example(file, title.strip(), text.strip(), dict(named.get("FIGURES", {})), bool(named.get("FAST", False)))
+    return Example(
+        file=file,
+        title=title.strip(),
+        text=text.strip(),
+        figures=dict(named.get("FIGURES", {})),
+        fast=bool(named.get("FAST", False)),
+        needs=named.get("NEEDS", ""),
+    )
 
 
 def examples() -> list[Example]:
@@ -79,7 +89,12 @@ def _paragraphs(text: str) -> list[str]:
 
 def page() -> str:
     """Markdown of the gallery."""
-    lines = ["# Gallery", "", "Each picture is made by a script in `examples/`; `make gallery` makes all of them again.", ""]
+    lines = [
+        "# Gallery",
+        "",
+        "Each picture is made by a script in `examples/`; `make gallery` makes all of them again.",
+        "",
+    ]
     for example in examples():
         lines += [f"## {example.title.rstrip('.')}", ""]
         for name, alt in example.figures.items():
@@ -102,6 +117,7 @@ def setup(app: Any) -> dict[str, bool]:
 
 def main() -> None:
     """Run every script that draws: `python docs/extensions/gallery.py [NAME ...]`, pictures to docs/figures."""
+    import importlib.util
     import subprocess
     import sys
 
@@ -109,6 +125,9 @@ def main() -> None:
     for example in examples():
         if example.figures and (not asked or example.file.stem in asked):
             print(f"examples/{example.file.name}", flush=True)
+            if example.needs and importlib.util.find_spec(example.needs) is None:
+                print(f"  left out: {example.needs} is not installed")
+                continue
             subprocess.run([sys.executable, str(example.file), "--out", str(PICTURES)], check=True)
             lacking = [name for name in example.figures if not (PICTURES / name).is_file()]
             if lacking:

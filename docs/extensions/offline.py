@@ -1,4 +1,7 @@
-"""Whether a built site needs the network: `python docs/extensions/offline.py build/docs` fails if a page loads anything from elsewhere."""
+"""Whether a built site needs the network.
+
+`python docs/extensions/offline.py build/docs` fails if a page or a style loads anything from another machine.
+"""
 
 from __future__ import annotations
 

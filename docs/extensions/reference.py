@@ -96,7 +96,10 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pages = {}
     index = ["API reference", "=============", ""]
-    index += ["Every public name. SI units, energies in eV; unit, shape and bound of an argument stand beside its type.", ""]
+    index += [
+        "SI units, energies in eV; unit, shape and bound of an argument stand beside its type.",
+        "",
+    ]
     for level in LEVELS:
         index += [f".. toctree::\n   :caption: {level}: {HEADS[level]}\n   :maxdepth: 1\n"]
         for module in modules(level):

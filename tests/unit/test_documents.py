@@ -3,7 +3,7 @@
 Comments in a page, invisible to readers, steer its blocks:
 
 - `<!-- setup` ... `-->`: Python to run at this point, such as writing the file that the next block reads;
-- `<!-- run -->`: the next shell block is run; all other shell blocks are only checked against the commands that there are;
+- `<!-- run -->`: the next shell block is run; all others are only checked against the commands that there are;
 - `<!-- not run: reason -->`: the next block is not run;
 - `<!-- slow: reason -->`: the page is run by `make validate` only.
 
@@ -36,7 +36,8 @@ PAGES = [
 ]
 TOP = (ROOT / "pyproject.toml", ROOT / "Makefile")
 _PIECE = re.compile(
-    r"^<!--\s*(?P<word>setup|run|not run|slow)(?P<rest>.*?)-->|^(?P<fence>```+)(?P<lang>[^\n]*)\n(?P<code>.*?)^(?P=fence)[ ]*$",
+    r"^<!--\s*(?P<word>setup|run|not run|slow)(?P<rest>.*?)-->"
+    r"|^(?P<fence>```+)(?P<lang>[^\n]*)\n(?P<code>.*?)^(?P=fence)[ ]*$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -235,7 +236,11 @@ def fault(words):
         extras = set(tomllib.loads(TOP[0].read_text(encoding="utf-8"))["project"]["optional-dependencies"])
         asked = {name for word in rest for part in re.findall(r"\[(.*?)\]", word) for name in part.split(",")}
         return f"no extra {asked - extras}" if asked - extras else None
-    return None if program in ("pytest", "cd", "git", ".", "source", "ngspice", "cat", "head") else f"unknown command {program}"
+    return (
+        None
+        if program in ("pytest", "cd", "git", ".", "source", "ngspice", "cat", "head")
+        else f"unknown command {program}"
+    )
 
 
 def halidrift_fault(rest):
@@ -283,7 +288,10 @@ def test_a_wrong_command_is_found(line, said):
 
 
 def test_the_reader_of_pages_sees_marks_and_lines():
-    text = "# T\n<!-- setup\nx = 1\n-->\n\n```python\ny = x\n```\n<!-- not run: takes a day -->\n```sh\nmake docs\n```\n<!-- run -->\n```sh\ntrue\n```\n"
+    text = (
+        "# T\n<!-- setup\nx = 1\n-->\n\n```python\ny = x\n```\n<!-- not run: takes a day -->\n```sh\nmake docs\n```\n"
+    )
+    text += "<!-- run -->\n```sh\ntrue\n```\n"
     page = parse(text)
     assert [(b.kind, b.run, b.line) for b in page.blocks] == [
         ("setup", True, 2), ("python", True, 7), ("shell", False, 11), ("shell", True, 15)
