@@ -77,9 +77,9 @@ def page() -> str:
     lines = [
         "# Validation results",
         "",
-        "What `halidrift reproduce` found beside what the papers print, misses first. *Published* and *assumed* numbers",
-        "were put in, *calibrated* ones were fitted to the paper or rest on what was; only *predicted* ones say something",
-        "about the physics.",
+        "What `halidrift reproduce` found beside what the papers print, misses first. *Published* and *assumed*",
+        "numbers were put in, *calibrated* ones were fitted to the paper or rest on what was; only *predicted* ones",
+        "say something about the physics.",
         "A miss is a number outside the printed range, with the tolerance stated before the run.",
         "",
     ]
