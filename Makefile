@@ -8,7 +8,7 @@ JOBS   ?= 2
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: help setup reproduce reproduce-kim test quick lint check validate docs gallery dist format clean
+.PHONY: help setup reproduce reproduce-kim test quick lint check check-circuits validate docs gallery dist format clean
 
 help:
 	@echo "make reproduce   database -> KMC + FEM -> compact -> reservoir -> readouts; writes $(OUT)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test        all tests"
 	@echo "make quick       tests that take under ten seconds each"
 	@echo "make check       ruff, format, mypy, import-linter, then make test: what CI runs"
+	@echo "make check-circuits   the exported circuits in ngspice and through a Verilog-A compiler; installs both"
 	@echo "make validate    slow comparison with the papers, slow pages of the docs"
 	@echo "make docs        the site, build/docs/index.html; warnings are errors, no network needed to read it"
 	@echo "make gallery     all pictures of the gallery, again (minutes)"
@@ -55,6 +56,18 @@ lint: setup
 	cd $(VENV)/named && ../bin/lint-imports --config ../../pyproject.toml --no-cache
 
 check: lint test
+
+# ngspice is no Python package: found, or installed from Debian's archive where that is allowed
+check-circuits: setup
+	@command -v ngspice >/dev/null || { \
+	  echo "ngspice is not installed; trying apt-get"; \
+	  if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO="sudo -n"; fi; \
+	  $$SUDO apt-get install -y ngspice || { $$SUDO apt-get update && $$SUDO apt-get install -y ngspice; } || { \
+	    echo "ngspice could not be installed: install it by hand (Debian, Ubuntu: ngspice; macOS: brew install ngspice)"; \
+	    exit 1; }; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[circuits]' || \
+	  echo "openvaf-py could not be installed: the Verilog-A tests skip"
+	$(BIN)/python -m pytest tests/verification/test_compact_export.py tests/verification/test_circuits.py tests/unit/test_bench.py -m "not validation" --durations 5
 
 $(VENV)/.docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

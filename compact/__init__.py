@@ -6,9 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .fitting import fit
+    from .goodness import holdout, normalised_error, residuals
     from .nonvolatile import NonVolatile
     from .parameters import FittedParameter, ParameterTable
+    from .profiles import bootstrap, profile
     from .stanford import Stanford
     from .synapse import Synapse
     from .volatile import Volatile
@@ -25,12 +28,24 @@ __all__ = [
     "Synapse",
     "Volatile",
     "Yakopcic",
+    "bootstrap",
+    "compare",
     "fit",
+    "holdout",
+    "normalised_error",
+    "profile",
+    "residuals",
 ]
 
 # Loaded on first use: numba and lmfit cost seconds.
 _HOMES = {
+    "bootstrap": "profiles",
+    "compare": "comparison",
     "fit": "fitting",
+    "holdout": "goodness",
+    "normalised_error": "goodness",
+    "profile": "profiles",
+    "residuals": "goodness",
     "FittedParameter": "parameters",
     "NonVolatile": "nonvolatile",
     "ParameterTable": "parameters",
@@ -48,7 +63,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     if name == "MODELS":
         return {model: __getattr__(model) for model in _MODELS}
-    if name in ("characterise", "export", "laws"):
+    if name in ("bench", "characterise", "export", "laws"):
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

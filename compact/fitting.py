@@ -11,6 +11,7 @@ from ..physics.errors import InputError
 from .ensembles import gather, sources_of
 from .model import CompactModel
 from .nonvolatile import NonVolatile
+from .observables import Residual
 from .volatile import Volatile
 
 __all__ = ["fit"]
@@ -25,13 +26,15 @@ def fit(
     fixed: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
     resamples: int = 40,
+    residual: Residual | None = None,
+    starts: int = 4,
 ) -> Model:
     """Fit a compact model to traces.
 
     Parameters
     ----------
     model : type
-        :class:`Volatile` or :class:`NonVolatile`.
+        :class:`Volatile`, :class:`NonVolatile`, or any other subclass of :class:`CompactModel`.
     traces : Dataset or sequence of Dataset
         Traces of the schema of :mod:`halidrift.physics.trace`. Dimensions besides ``time`` are runs; ``device``
         tells devices apart, every other one counts as cycles of the same device. One-dimensional traces of equal
@@ -39,15 +42,22 @@ def fit(
     fixed : mapping of str to float, optional
         Parameters that are not fitted, by name.
     start : mapping of str to float, optional
-        Starting values, by name, where the built-in guess is not good enough.
+        Starting values, by name, where the built-in guess is not good enough. Naming a parameter that has a default
+        frees it.
     resamples : int, >= 0
         Bootstrap resamples of the runs for the standard errors of a volatile ensemble (from five runs on).
+    residual : LnConductance, AsinhCurrent or Conductance, optional
+        What is compared (:mod:`halidrift.compact.observables`); default what the data demand. Of the other models only:
+        `Volatile` always compares ln G, `NonVolatile` figures of the loops.
+    starts : int, >= 1
+        Local fits of the other models, from the best points of a Latin hypercube; 1 starts once, from `start` and the
+        middle of the search range.
 
     Returns
     -------
-    Volatile or NonVolatile
-        ``parameters`` says for each number its standard error and origin, ``goodness`` the error for each trace,
-        ``warnings`` what could not be done.
+    CompactModel
+        Of the class given. ``parameters`` says for each number its standard error and origin, ``goodness`` the error
+        for each trace, ``warnings`` what could not be done.
 
     Raises
     ------
@@ -74,16 +84,33 @@ def fit(
     weighted with the standard deviation that a likelihood linear in the compliance gives; set and reset voltages
     are medians of the loops. Spread is estimated only where a compliance was measured more than once.
 
+    *Other models.* The parameters that the model lists as ``FITTED``, or else those without a default, in coordinates
+    that treat orders of magnitude alike (:mod:`halidrift.compact.coordinates`). The range of the search follows from
+    the voltages, times, currents and conductances in the traces; a Latin hypercube in it (40 points a parameter)
+    supplies the starts of trust-region least squares (scipy), and the best is polished. The residual is ln G for
+    switching, asinh(I / 2 I_0) where small currents drown in the noise of the instrument, and G for analog devices;
+    ``origin`` of each parameter says which.
+
+    Standard errors are those of the least squares, widened where the residuals of a trace are correlated
+    (:func:`halidrift.compact.identifiability.covariance`). A parameter that the data do not determine is named in
+    ``warnings`` and in its own ``warning`` (:func:`halidrift.compact.identifiability.diagnose`): on a bound, without
+    influence, or free to move together with others. :func:`halidrift.compact.profile` and
+    :func:`halidrift.compact.bootstrap` check that without linearisation.
+
     References
     ----------
     .. [1] R. A. John et al., Nat. Commun. 13, 2074 (2022), Methods: normal law with mean and standard deviation
        linear in the compliance.
     """
     known: type[CompactModel] = model
-    if known not in (Volatile, NonVolatile):
+    if not (isinstance(known, type) and issubclass(known, CompactModel)):
         raise InputError(
-            "fit knows no such model", got=getattr(model, "__name__", model), allowed="Volatile, NonVolatile"
+            "fit knows no such model",
+            got=getattr(model, "__name__", model),
+            allowed="a subclass of CompactModel, such as Volatile, NonVolatile or VTEAM",
         )
+    if starts < 1 or int(starts) != starts:
+        raise InputError("starts must be a whole number", got=starts, allowed=">= 1")
     for group, values in (("fixed", fixed or {}), ("start", start or {})):
         for name, value in values.items():
             if name not in known.QUANTITIES:
@@ -103,6 +130,10 @@ def fit(
         from .volatile_fit import fit_volatile
 
         return fit_volatile(ensembles, dict(fixed or {}), dict(start or {}), sources, resamples)  # type: ignore[return-value]
-    from .nonvolatile_fit import fit_nonvolatile
+    if known is NonVolatile:
+        from .nonvolatile_fit import fit_nonvolatile
 
-    return fit_nonvolatile(ensembles, dict(fixed or {}), dict(start or {}), sources)  # type: ignore[return-value]
+        return fit_nonvolatile(ensembles, dict(fixed or {}), dict(start or {}), sources)  # type: ignore[return-value]
+    from .regression import fit_state
+
+    return fit_state(known, ensembles, fixed or {}, start or {}, sources, residual=residual, starts=starts)  # type: ignore[return-value]

@@ -125,32 +125,46 @@ def lognormal_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     )
 
 
-def normal_linear(x: ArrayLike, y: ArrayLike) -> Estimate:
+def normal_linear(x: ArrayLike, y: ArrayLike, noise: ArrayLike = 0.0) -> Estimate:
     """Normal law whose mean and standard deviation are both linear in x, with a standard deviation >= 0.
 
     Parameters
     ----------
     x, y : array, shape (n,)
         At least four points, x >= 0.
+    noise : float or array, shape (n,), unit of y
+        Standard deviation of the measurement of y, known and in addition to the law.
 
     Returns
     -------
     Estimate
-        ``values`` is (slope, intercept, sigma_0, sigma_1): y ~ N(slope x + intercept, sigma_0 + sigma_1 x).
+        ``values`` is (slope, intercept, sigma_0, sigma_1): y ~ N(slope x + intercept, sigma_0 + sigma_1 x), and noise.
+
+    Notes
+    -----
+    Restricted likelihood: the two numbers of the line take their degrees of freedom out of the spread, which plain
+    maximum likelihood underestimates.
+
+    References
+    ----------
+    .. [1] H. D. Patterson, R. Thompson, Biometrika 58, 545 (1971).
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.size < 4 or np.unique(x).size < 2:
         raise InputError("A linear law with a spread needs four points at two abscissae", got=f"{x.size} points")
     u, scale = x / x.max(), max(float(np.abs(y).max()), 1e-300)
-    v = y / scale
+    v, known = y / scale, np.broadcast_to(np.asarray(noise, dtype=float), y.shape) / scale
     slope, intercept = np.polyfit(u, v, 1)
     rough = max(float(np.std(v - slope * u - intercept)), 1e-9)
 
     def negative(p: NDArray[np.float64]) -> float:
-        sigma = p[2] + p[3] * u
+        sigma = np.hypot(p[2] + p[3] * u, known)
         if (sigma <= 0).any():
             return 1e300
-        return float((np.log(sigma) + 0.5 * ((v - p[0] * u - p[1]) / sigma) ** 2).sum())
+        w = sigma**-2.0
+        determinant = w.sum() * (w * u**2).sum() - (w * u).sum() ** 2
+        fit = (np.log(sigma) + 0.5 * ((v - p[0] * u - p[1]) / sigma) ** 2).sum()
+        return float(fit + 0.5 * np.log(max(determinant, 1e-300)))
 
     bounds = [(-np.inf, np.inf), (-np.inf, np.inf), (1e-12, np.inf), (0.0, np.inf)]
     start = np.array([slope, intercept, 0.5 * rough, 0.5 * rough])

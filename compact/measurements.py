@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -84,7 +84,7 @@ def fit_measured(
             got="endurance tables only" if isinstance(measured, Measurements) and measured.endurance else "none",
             action="Read files with columns of voltage and current",
         )
-    options = {"fixed": fixed, "start": dict(start or {})}
+    options: dict[str, Any] = {"fixed": fixed, "start": dict(start or {})}
     bounds = [trace["lower_bound"].values > 0 if "lower_bound" in trace else None for trace in given]
     highest = max(float(np.abs(traces.waveform_of(_one(trace)).voltage_V).max()) for trace in given)
     given = [_resting(trace, _REST * highest) for trace in given]

@@ -65,6 +65,13 @@ class CompactModel(ABC):
             raise InputError(f"{type(self).__name__} has other parameters", got=odd, allowed=", ".join(self.QUANTITIES))
         for name, quantity in self.QUANTITIES.items():
             entry = self.parameters[name]
+            if entry.unit != quantity.unit:
+                raise InputError(
+                    f"{type(self).__name__}.{name} has another unit than the model",
+                    got=entry.unit,
+                    allowed=quantity.unit,
+                    action="Convert the value",
+                )
             optional = quantity.default is not None and math.isnan(quantity.default)
             if optional and not entry.estimated:
                 continue
@@ -106,7 +113,7 @@ class CompactModel(ABC):
             elif quantity.default is None:
                 raise InputError(f"{cls.__name__} needs {name}", allowed=f"{quantity.meaning}, {quantity.unit}")
             else:
-                entries.append(FittedParameter(name, quantity.default, quantity.unit, None, "fixed", "not estimated"))
+                entries.append(FittedParameter(name, quantity.default, quantity.unit, None, "fixed", quantity.origin))
         return cls(ParameterTable(tuple(entries)))
 
     def value(self, name: str) -> float:
@@ -182,7 +189,7 @@ class CompactModel(ABC):
             "model": type(self).__name__,
             "parameters": self.parameters.to_list(),
             "sources": list(self.sources),
-            "goodness": dict(self.goodness),
+            "goodness": {name: error if math.isfinite(error) else None for name, error in self.goodness.items()},
             "warnings": list(self.warnings),
         }
 
@@ -200,7 +207,7 @@ class CompactModel(ABC):
         return cls(
             ParameterTable.from_list(record["parameters"]),
             tuple(record["sources"]),
-            dict(record["goodness"]),
+            {name: math.nan if error is None else error for name, error in record["goodness"].items()},
             tuple(record["warnings"]),
         )
 

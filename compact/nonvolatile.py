@@ -220,7 +220,7 @@ class NonVolatile(CompactModel):
             If a SET happens under a compliance outside of the fitted range, unless `clip`; if the voltage becomes
             negative beyond the SET voltage and no RESET was ever fitted.
         """
-        random = generator(rng)
+        seed, random = seed_text(rng), generator(rng)
         times = waveform.times_s
         voltage, limit = waveform.voltage_at(times), waveform.compliance_at(times)
         off = self._drawn_off(random)
@@ -231,6 +231,7 @@ class NonVolatile(CompactModel):
         changed, t_0, nu = float(times[0]), self.value("drift_reference_s"), self.value("drift_exponent")
         V_set, V_reset = self._thresholds(random)
         target_limit, target, before, sign = math.nan, 0.0, g, 0
+        formed = g > 2.0 * off  # whether a filament stands; a scatter of OFF from cycle to cycle is none
         for i, (t, v, I_cc) in enumerate(zip(times, voltage, limit, strict=True)):
             if (v > 0 and sign <= 0) or (v < 0 and sign >= 0):  # a new excursion: a new cycle
                 V_set, V_reset = self._thresholds(random)
@@ -238,19 +239,19 @@ class NonVolatile(CompactModel):
                 sign = 1 if v > 0 else -1
             if v > 0:
                 mean = self._mean(I_cc, clip, check=v >= V_set)
-                closed = g > 2.0 * off and v * mean >= I_cc  # a filament grows on without a new nucleation
+                closed = formed and g > 2.0 * off and v * mean >= I_cc  # a filament grows on without a new nucleation
                 if v >= V_set or (closed and g < mean):
                     if I_cc != target_limit:
                         target_limit = I_cc
                         target = float(self._written(np.asarray(self._within(I_cc, clip)), random))
                     if target > g:
-                        g, changed = target, float(t)
+                        g, changed, formed = target, float(t), True
             elif v < V_reset:
                 width = self.value("reset_width_V")
                 share = 1.0 if width == 0.0 else min((V_reset - v) / width, 1.0)
                 left = math.exp((1.0 - share) * math.log(before) + share * math.log(off))
                 if left < g:
-                    g, changed = left, float(t)
+                    g, changed, formed = left, float(t), formed and share < 1.0
             elif v <= -V_set and math.isnan(V_reset) and g > 2.0 * off:
                 raise ValidityError(
                     "No RESET was fitted, so a negative voltage of this size cannot be simulated",
@@ -272,7 +273,7 @@ class NonVolatile(CompactModel):
             conductance_S=read,
             parameters=self._values(),
             sources=self.sources,
-            seed=seed_text(rng),
+            seed=seed,
             extra={"state": ("time", state, "S", "conductance as programmed")},
         )
 

@@ -14,6 +14,7 @@ from ..physics.errors import InputError
 from .characterise import lrs_conductance, reset_voltage, set_voltage
 from .ensembles import Ensemble
 from .likelihood import normal_linear
+from .noise import read_noise
 from .nonvolatile import NonVolatile
 from .parameters import FittedParameter, ParameterTable
 
@@ -31,6 +32,7 @@ class _Loop:
     compliance_A: float
     set_V: float
     lrs_S: float
+    reads: int  # instants that went into it
     fresh_S: float
     off_S: float  # nan without a RESET
     reset_V: float
@@ -41,7 +43,7 @@ def _loop(ensemble: Ensemble, run: xr.Dataset) -> _Loop | None:
     """Figures of one run; None if it holds no SET."""
     try:
         V_set = set_voltage(run)
-        G = lrs_conductance(run, read_V=_READ_V)
+        G, reads = _lrs(run)
     except InputError:
         return None
     conductance, voltage = run["conductance"].values, ensemble.voltage_V
@@ -59,7 +61,21 @@ def _loop(ensemble: Ensemble, run: xr.Dataset) -> _Loop | None:
             V_reset = math.nan
     # OFF is what a RESET leaves; a device that was never reset tells only how it was when fresh
     after = float(conductance[-1]) if math.isfinite(V_reset) and voltage[-1] <= 0 else math.nan
-    return _Loop(ensemble.name, limit, V_set, G, float(conductance[0]), after, V_reset, width)
+    return _Loop(ensemble.name, limit, V_set, G, reads, float(conductance[0]), after, V_reset, width)
+
+
+def _lrs(run: xr.Dataset) -> tuple[float, int]:
+    """LRS conductance and how many reads around the read voltage it is the geometric mean of."""
+    G = lrs_conductance(run, read_V=_READ_V)
+    voltage, conductance = run["voltage"].values, run["conductance"].values
+    positive = np.flatnonzero(voltage > 0)
+    ends = np.flatnonzero(voltage[positive[0] :] <= 0)
+    stop = int(positive[0] + ends[0]) if ends.size else voltage.size
+    top = int(positive[0] + np.argmax(voltage[positive[0] : stop]))
+    near = np.flatnonzero(np.abs(voltage[top:stop] - _READ_V) <= 0.5 * _READ_V) + top
+    if near.size < 3:
+        return G, 1
+    return float(np.exp(np.log(np.maximum(conductance[near], 1e-300)).mean())), int(near.size)
 
 
 def _is_retention(ensemble: Ensemble, set_V: float) -> bool:
@@ -90,6 +106,8 @@ def fit_nonvolatile(
             action="Drop those sweeps, or give them the compliance of the instrument",
         )
     entries: dict[str, FittedParameter] = {}
+    noise = read_noise(ensembles)
+    entries["read_noise"] = noise
 
     def put(
         name: str, value: float, error: float | None, origin: str, *, kind: str = "fitted", warning: str = ""
@@ -106,8 +124,9 @@ def fit_nonvolatile(
     # without repeats the spread is unknown; taken in proportion to the compliance, or the largest would decide alone
     sigma = I * (G.max() / I.max())
     if repeated and currents.size > 1:
-        estimate = normal_linear(I, G)
-        sigma = estimate.values[2] + estimate.values[3] * I
+        read = noise.value * G / np.sqrt([loop.reads for loop in loops])
+        estimate = normal_linear(I, G, read)
+        sigma = np.hypot(estimate.values[2] + estimate.values[3] * I, read)
         note = estimate.warning
         put(
             "conductance_spread_S", max(estimate.values[2], 0.0), float(estimate.standard_errors[2]), text, warning=note
@@ -148,7 +167,10 @@ def fit_nonvolatile(
         where,
     )
     if n > 2:
-        put("off_spread", float(offs.std(ddof=1)), float(offs.std(ddof=1)) / math.sqrt(2.0 * (n - 1)), f"{n} sweeps")
+        total = float(offs.std(ddof=1))
+        spread = math.sqrt(max(total**2 - noise.value**2, 0.0))  # one read of each
+        widened = total / math.sqrt(2.0 * (n - 1)) * (total / spread if spread > 0.0 else 1.0)
+        put("off_spread", spread, widened, f"{n} sweeps")
     for stem, values in (
         ("set_voltage", np.array([loop.set_V for loop in loops])),
         ("reset_voltage", np.array([loop.reset_V for loop in loops])),

@@ -26,6 +26,8 @@ class Quantity:
     meaning : str
     default : float or None
         Value if neither fitted nor given; None if the parameter is required.
+    origin : str
+        Where the default comes from.
     """
 
     unit: str
@@ -33,6 +35,7 @@ class Quantity:
     high: float
     meaning: str
     default: float | None = None
+    origin: str = "not estimated"
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,12 @@ class ParameterTable(Mapping[str, FittedParameter]):
     """
 
     entries: tuple[FittedParameter, ...]
+
+    def __post_init__(self) -> None:
+        names = [entry.name for entry in self.entries]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise InputError("A parameter stands in the table twice", got=", ".join(twice))
 
     def __getitem__(self, name: str) -> FittedParameter:
         for entry in self.entries:

@@ -26,6 +26,8 @@ from .parameters import Quantity
 
 __all__ = ["Stanford"]
 
+_FILE = "default of the authors' Verilog-A file 1.0.0"
+
 
 @dataclass(frozen=True)
 class Stanford(RateModel):
@@ -56,23 +58,30 @@ class Stanford(RateModel):
     """
 
     QUANTITIES: ClassVar[dict[str, Quantity]] = {
-        "current_A": Quantity("A", 1e-15, 1e3, "I_0: scale of the current", 1e-3),
-        "gap_decay_m": Quantity("m", 1e-12, 1e-7, "g_0: gap over which the current falls to 1/e", 0.25e-9),
-        "nonlinearity_V": Quantity("V", 1e-3, 100.0, "V_0 of the current", 0.25),
-        "velocity_m_s": Quantity("m/s", 0.0, 1e5, "v_0: velocity of the gap without barrier", 10.0),
-        "barrier_eV": Quantity("eV", 0.0, 5.0, "E_a of ion motion", 0.6),
-        "hop_length_m": Quantity("m", 1e-11, 1e-8, "a: distance of neighbouring sites", 0.25e-9),
-        "thickness_m": Quantity("m", 1e-10, 1e-5, "d: thickness of the film", 12e-9),
-        "enhancement": Quantity("1", 0.0, 1e5, "gamma_0: enhancement of the field without gap", 16.0),
-        "enhancement_decay": Quantity("1", 0.0, 1e6, "beta: what a gap of 1 nm takes from the enhancement", 0.8),
-        "field_threshold_V_m": Quantity("V/m", 0.0, 1e12, "F_min: enhanced field below which the gap rests", 1.4e9),
-        "gap_low_m": Quantity("m", 0.0, 1e-6, "smallest gap", 0.2e-9),
-        "gap_high_m": Quantity("m", 1e-12, 1e-6, "largest gap", 1.7e-9),
+        "current_A": Quantity("A", 1e-15, 1e3, "I_0: scale of the current", 1e-3, _FILE),
+        "gap_decay_m": Quantity("m", 1e-12, 1e-7, "g_0: gap over which the current falls to 1/e", 0.25e-9, _FILE),
+        "nonlinearity_V": Quantity("V", 1e-3, 100.0, "V_0 of the current", 0.25, _FILE),
+        "velocity_m_s": Quantity("m/s", 0.0, 1e5, "v_0: velocity of the gap without barrier", 10.0, _FILE),
+        "barrier_eV": Quantity("eV", 0.0, 5.0, "E_a of ion motion", 0.6, _FILE),
+        "hop_length_m": Quantity("m", 1e-11, 1e-8, "a: distance of neighbouring sites", 0.25e-9, _FILE),
+        "thickness_m": Quantity("m", 1e-10, 1e-5, "d: thickness of the film", 12e-9, _FILE),
+        "enhancement": Quantity("1", 0.0, 1e5, "gamma_0: enhancement of the field without gap", 16.0, _FILE),
+        "enhancement_decay": Quantity("1", 0.0, 1e6, "beta: what a gap of 1 nm takes from the enhancement", 0.8, _FILE),
+        "field_threshold_V_m": Quantity(
+            "V/m", 0.0, 1e12, "F_min: enhanced field below which the gap rests", 1.4e9, _FILE
+        ),
+        "gap_low_m": Quantity("m", 0.0, 1e-6, "smallest gap", 0.2e-9, _FILE),
+        "gap_high_m": Quantity("m", 1e-12, 1e-6, "largest gap", 1.7e-9, _FILE),
         "initial_gap_m": Quantity("m", 0.0, 1e-6, "gap of the fresh device; the largest, if not given", math.nan),
-        "thermal_resistance_K_W": Quantity("K/W", 0.0, 1e12, "R_th of the filament", 2.1e3),
-        "ambient_temperature_K": Quantity("K", 50.0, 1000.0, "T_0", 298.0),
+        "thermal_resistance_K_W": Quantity("K/W", 0.0, 1e12, "R_th of the filament", 2.1e3, _FILE),
+        "ambient_temperature_K": Quantity("K", 50.0, 1000.0, "T_0", 298.0, _FILE),
         **SPREADS,
     }
+    # the rest only scales these: gaps count in units of g_0, fields in those of d, rates in that of the barrier
+    FITTED: ClassVar[tuple[str, ...]] = (
+        *("current_A", "nonlinearity_V", "velocity_m_s", "enhancement", "field_threshold_V_m"),
+        *("gap_low_m", "gap_high_m"),
+    )
     METHOD_SOURCES: ClassVar[tuple[str, ...]] = ("ChenYu2015", "Guan2012", "Jiang2014")
     KIND: ClassVar[int] = _rate.STANFORD
     STATE_UNIT: ClassVar[str] = "m"

@@ -98,6 +98,10 @@ class Synapse(RateModel):
         "reference_temperature_K": Quantity("K", 50.0, 1000.0, "temperature of all numbers", 300.0),
         **SPREADS,
     }
+    FITTED: ClassVar[tuple[str, ...]] = (
+        *("conductance_rest_S", "drive_rate_1_Vs", "depression", "interface_stiffness_V", "interface_curvature_V"),
+        *("mobile_stiffness_V", "mobile_curvature_V", "held_ratio", "held_exponent"),
+    )
     METHOD_SOURCES: ClassVar[tuple[str, ...]] = ("Kim2019", "Moia2019")
     KIND: ClassVar[int] = _rate.SYNAPSE
     STATE_MEANING: ClassVar[str] = "displaced ions, then those held in each population, slowest first"
@@ -117,6 +121,8 @@ class Synapse(RateModel):
 
     def at(self, temperature_K: float) -> Synapse:
         """The same device at another temperature, K."""
+        if not math.isfinite(temperature_K):  # nan would mean the reference temperature
+            raise InputError("temperature_K is out of bounds", got=f"{temperature_K} K", allowed="50 to 1000 K")
         return replace(self, temperature_K=float(temperature_K))
 
     def to_dict(self) -> dict[str, Any]:

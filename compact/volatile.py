@@ -137,6 +137,8 @@ class Volatile(CompactModel):
 
     def at(self, temperature_K: float) -> Volatile:
         """The same device at another temperature, K."""
+        if not math.isfinite(temperature_K):  # nan would mean the reference temperature
+            raise InputError("temperature_K is out of bounds", got=f"{temperature_K} K", allowed="50 to 1000 K")
         return Volatile(self.parameters, self.sources, self.goodness, self.warnings, float(temperature_K))
 
     def to_dict(self) -> dict[str, Any]:
@@ -239,9 +241,9 @@ class Volatile(CompactModel):
         ConvergenceError
             If the step control fails.
         """
-        random = generator(rng)
+        seed, random = seed_text(rng), generator(rng)
         for name, number in (("devices", devices), ("cycles", cycles)):
-            if int(number) != number or number < 1:
+            if isinstance(number, bool) or int(number) != number or number < 1:
                 raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
         if devices * cycles > 1 and random is None:
             raise InputError(
@@ -249,16 +251,15 @@ class Volatile(CompactModel):
             )
         if not 0.0 <= state <= 1.0:
             raise InputError("state is out of range", got=state, allowed="0 to 1")
-        if not tolerance > 0.0:
-            raise InputError("tolerance must be positive", got=tolerance)
+        self._precise(tolerance)
         self._covered(waveform)
         times = waveform.times_s
-        shape = (devices, cycles, times.size)
+        shape = (int(devices), int(cycles), times.size)
         x, held = np.empty(shape), np.empty(shape)
         law, spreads, draws = self._law(), self._cycle_spreads(), _cycles(waveform)
-        for d in range(devices):
+        for d in range(shape[0]):
             factors = self._device_factors(1, random)[0]
-            for c in range(cycles):
+            for c in range(shape[1]):
                 numbers = np.empty((0, 2)) if random is None else random.standard_normal((draws, 2))
                 _volatile.run(
                     waveform.time_s,
@@ -275,7 +276,7 @@ class Volatile(CompactModel):
                     held[d, c],
                 )
         conductance, held = self._read(x, held, waveform.voltage_at(times), waveform.compliance_at(times), random)
-        return self._trace(waveform, x, held, conductance, seed_text(rng))
+        return self._trace(waveform, x, held, conductance, seed)
 
     def respond(
         self,
@@ -305,6 +306,7 @@ class Volatile(CompactModel):
         array, shape (waveforms, samples), S
         """
         times, random = self._instants(waveforms, times_s), generator(rng)
+        self._precise(tolerance)
         if not waveforms:
             return np.empty((0, times.size))
         for compliance, peak in {(float(w.compliance_A.max()), float(w.voltage_V.max())) for w in waveforms}:
@@ -341,6 +343,11 @@ class Volatile(CompactModel):
         return self._noisy(self._conductance(x, held), random)
 
     # -- pieces ----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _precise(tolerance: float) -> None:
+        if not 0.0 < tolerance < 1.0:
+            raise InputError("tolerance is out of range", got=tolerance, allowed="above 0, below 1")
 
     def _law(self) -> _volatile.Law:
         r, s = self.value("growth_acceleration"), self.value("relaxation_acceleration")

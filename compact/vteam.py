@@ -75,6 +75,10 @@ class VTEAM(RateModel):
         "initial_state": Quantity("1", 0.0, 1.0, "state of the fresh device", 0.0),
         **SPREADS,
     }
+    FITTED: ClassVar[tuple[str, ...]] = (
+        *("conductance_off_S", "conductance_on_S", "set_voltage_V", "reset_voltage_V"),
+        *("set_rate_Hz", "reset_rate_Hz", "set_exponent", "reset_exponent"),
+    )
     METHOD_SOURCES: ClassVar[tuple[str, ...]] = ("Kvatinsky2013", "Kvatinsky2015")
     KIND: ClassVar[int] = _rate.VTEAM
     STATE_MEANING: ClassVar[str] = "progress of the filament"

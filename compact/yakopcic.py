@@ -28,6 +28,8 @@ from .parameters import Quantity
 
 __all__ = ["Yakopcic"]
 
+_FILE = "example in the authors' SPICE file of 8/9/2011"
+
 
 @dataclass(frozen=True)
 class Yakopcic(RateModel):
@@ -63,14 +65,20 @@ class Yakopcic(RateModel):
         "reset_voltage_V": Quantity("V", -100.0, 0.0, "-V_n: negative threshold"),
         "set_rate_Hz": Quantity("Hz", 0.0, 1e15, "A_p: scale of the rate beyond the positive threshold"),
         "reset_rate_Hz": Quantity("Hz", 0.0, 1e15, "A_n: scale of the rate beyond the negative threshold"),
-        "set_fade_start": Quantity("1", 0.0, 0.999, "x_p: state from which a rise slows down", 0.3),
-        "reset_fade_start": Quantity("1", 0.0, 0.999, "x_n: 1 - x_n is the state from which a fall slows down", 0.5),
-        "set_fade": Quantity("1", 0.0, 1e3, "alpha_p: how steeply a rise slows down", 1.0),
-        "reset_fade": Quantity("1", 0.0, 1e3, "alpha_n: how steeply a fall slows down", 5.0),
+        "set_fade_start": Quantity("1", 0.0, 0.999, "x_p: state from which a rise slows down", 0.3, _FILE),
+        "reset_fade_start": Quantity(
+            "1", 0.0, 0.999, "x_n: 1 - x_n is the state from which a fall slows down", 0.5, _FILE
+        ),
+        "set_fade": Quantity("1", 0.0, 1e3, "alpha_p: how steeply a rise slows down", 1.0, _FILE),
+        "reset_fade": Quantity("1", 0.0, 1e3, "alpha_n: how steeply a fall slows down", 5.0, _FILE),
         "direction": Quantity("1", -1.0, 1.0, "eta: 1 if a positive voltage raises the state, -1 if it lowers it", 1.0),
         "initial_state": Quantity("1", 0.0, 1.0, "state of the fresh device", 0.01),
         **SPREADS,
     }
+    FITTED: ClassVar[tuple[str, ...]] = (
+        *("current_positive_A", "current_negative_A", "nonlinearity_1_V", "set_voltage_V", "reset_voltage_V"),
+        *("set_rate_Hz", "reset_rate_Hz", "initial_state"),
+    )
     METHOD_SOURCES: ClassVar[tuple[str, ...]] = ("Yakopcic2011", "Yakopcic2013")
     KIND: ClassVar[int] = _rate.YAKOPCIC
     STATE_MEANING: ClassVar[str] = "state x of the memristor"

@@ -19,10 +19,11 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from .errors import DataError, InputError, OutputError
 from .randomness import Rng, generator
 
 __all__ = ["PARAMETERS", "Device", "Layer", "Parameter"]
+
+_T = TypeVar("_T")
 
 CARDS = Path(__file__).resolve().parents[1] / "data" / "devices"  # those that ship
 
@@ -249,6 +252,17 @@ class _Reader:
 
     def __init__(self, file: Path, database: Database):
         self.file, self.database = file, database
+        self.faults: list[DataError] | None = None  # a list: collect instead of raise
+
+    def kept(self, read: Callable[[], _T]) -> _T | None:
+        """What `read` returns; if faults are collected, its fault goes there and nothing is returned."""
+        try:
+            return read()
+        except DataError as fault:
+            if self.faults is None:
+                raise
+            self.faults.append(fault)
+            return None
 
     def fail(self, what: str, key: str, **details: Any) -> DataError:
         return DataError(what, file=self.file, key=key, **details)
@@ -325,13 +339,14 @@ class _Reader:
         kind = table["kind"]
         if not isinstance(kind, str) or kind not in _KINDS:
             raise self.fail("unknown kind", f"{key}.kind", got=kind, allowed=", ".join(_KINDS))
+        given = self.number(table["value"], f"{key}.value")
         for required in _KINDS[kind]:
             if required not in table or table[required] in ("", []):
                 raise self.fail(
                     f"a number marked {kind} needs {required}", f"{key}.{required}", action=f"Add {required}"
                 )
         factor = self.factor(table["unit"], dimension, f"{key}.unit")
-        value = self.number(table["value"], f"{key}.value") * factor
+        value = given * factor
         self.bounded(value, key, dimension, low, high)
         span = None
         if "range" in table:
@@ -399,36 +414,59 @@ class _Reader:
             note=str(table.get("note", "")),
         )
 
-    def device(self, card: Mapping[str, Any]) -> Device:
-        self.known(card, {"schema", "name", "description", "sources", "layers", "geometry", "parameters"}, "")
-        if card.get("schema") != 1:
-            raise self.fail("unknown schema", "schema", got=card.get("schema"), allowed="1")
-        layers = card.get("layers")
-        if not isinstance(layers, list) or not layers:
-            raise self.fail("a device needs layers", "layers", allowed="[[layers]], bottom to top")
-        stack = []
-        for i, entry in enumerate(layers):
-            key = f"layers[{i}]"
-            self.known(entry, {"name", "material", "role", "thickness_m"}, key)
-            role = self.text(entry, "role", key)
-            if role not in _ROLES:
-                raise self.fail("unknown role", f"{key}.role", got=role, allowed=", ".join(_ROLES))
-            thickness = self.quantity(entry.get("thickness_m"), "thickness_m", f"{key}.thickness_m", *_THICKNESS)
-            stack.append(Layer(self.text(entry, "name", key), self.text(entry, "material", key), role, thickness))
+    def parameters(self, card: Mapping[str, Any]) -> dict[str, Parameter]:
+        entries = card.get("parameters", {})
+        if not isinstance(entries, Mapping):
+            self.known(entries, set(PARAMETERS), "parameters")
+        read = {name: self.kept(partial(self.parameter, name, entry)) for name, entry in entries.items()}
+        return {name: p for name, p in read.items() if p is not None}
+
+    def parameter(self, name: str, entry: Any) -> Parameter:
+        self.known({name: entry}, set(PARAMETERS), "parameters")
+        return self.quantity(entry, name, f"parameters.{name}", *PARAMETERS[name][:2])
+
+    def layer(self, i: int, entry: Any) -> Layer:
+        key = f"layers[{i}]"
+        self.known(entry, {"name", "material", "role", "thickness_m"}, key)
+        role = self.text(entry, "role", key)
+        if role not in _ROLES:
+            raise self.fail("unknown role", f"{key}.role", got=role, allowed=", ".join(_ROLES))
+        thickness = self.quantity(entry.get("thickness_m"), "thickness_m", f"{key}.thickness_m", *_THICKNESS)
+        return Layer(self.text(entry, "name", key), self.text(entry, "material", key), role, thickness)
+
+    def roles(self, stack: list[Layer]) -> None:
         for role in ("active_electrode", "film", "counter_electrode"):
             if sum(layer.role == role for layer in stack) != 1:
                 raise self.fail(
                     f"the stack must have exactly one {role}", "layers", got=[layer.role for layer in stack]
                 )
-        geometry = card.get("geometry", {})
+
+    def area(self, geometry: Any) -> Parameter:
         self.known(geometry, {"area_m2"}, "geometry")
-        area = self.quantity(geometry.get("area_m2"), "area_m2", "geometry.area_m2", *_AREA)
-        entries = card.get("parameters", {})
-        self.known(entries, set(PARAMETERS), "parameters")
-        parameters = {
-            name: self.quantity(entry, name, f"parameters.{name}", *PARAMETERS[name][:2])
-            for name, entry in entries.items()
-        }
+        return self.quantity(geometry.get("area_m2"), "area_m2", "geometry.area_m2", *_AREA)
+
+    def device(self, card: Mapping[str, Any]) -> Device | None:
+        """The device; nothing if faults are collected and there is one."""
+        top = {"schema", "name", "description", "sources", "layers", "geometry", "parameters"}
+        self.kept(lambda: self.known(card, top, ""))
+        made = self.kept(lambda: self.whole(card))
+        return None if self.faults else made
+
+    def whole(self, card: Mapping[str, Any]) -> Device | None:
+        if card.get("schema") != 1:
+            raise self.fail("unknown schema", "schema", got=card.get("schema"), allowed="1")
+        layers = card.get("layers")
+        if not isinstance(layers, list) or not layers:
+            raise self.fail("a device needs layers", "layers", allowed="[[layers]], bottom to top")
+        read = [self.kept(partial(self.layer, i, entry)) for i, entry in enumerate(layers)]
+        stack = [layer for layer in read if layer is not None]
+        if len(stack) == len(layers):
+            self.kept(partial(self.roles, stack))
+        area = self.kept(lambda: self.area(card.get("geometry", {})))
+        parameters = self.parameters(card)
+        name, description = (self.kept(partial(self.text, card, key, "")) for key in ("name", "description"))
+        if self.faults or area is None or name is None or description is None:
+            return None
         own = card.get("sources", [])
         if not isinstance(own, list):
             raise self.fail("must be a list of bib keys", "sources", got=repr(own))
@@ -447,8 +485,8 @@ class _Reader:
                         action=f"Did you mean {', '.join(close)}?" if close else "Add it to references.bib",
                     )
         return Device(
-            name=self.text(card, "name", ""),
-            description=self.text(card, "description", ""),
+            name=name,
+            description=description,
             layers=tuple(stack),
             area=area,
             parameters=parameters,
@@ -459,6 +497,15 @@ class _Reader:
     def rows(self, parameters: Mapping[str, Parameter]) -> set[str]:
         ids = [p.barrier for p in parameters.values() if p.barrier]
         return {source for i in ids for source in self.database.get(i).sources}
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError("not valid TOML", file=file, key="(file)", got=str(error)) from error
+    except OSError as error:
+        raise OutputError(f"{file} could not be read", got=str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -524,13 +571,54 @@ class Device:
                 allowed=", ".join(known) + ", or a path to a .toml card",
                 action=f"Did you mean {', '.join(close)}?" if close else None,
             )
-        try:
-            card = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise DataError("not valid TOML", file=file, key="(file)", got=str(error)) from error
-        except OSError as error:
-            raise OutputError(f"{file} could not be read", got=str(error)) from error
-        return _Reader(file, Database.load() if database is None else database).device(card)
+        card = _toml(file)
+        made = _Reader(file, Database.load() if database is None else database).device(card)
+        assert made is not None  # faults are raised
+        return made
+
+    @classmethod
+    def check(
+        cls, file: str | os.PathLike[str], *, database: Database | None = None
+    ) -> tuple[Device | None, dict[str, Parameter], tuple[DataError, ...]]:
+        """Read a card as `load` does, but collect what breaks the schema instead of stopping at it.
+
+        Parameters
+        ----------
+        file : path
+        database : Database, optional
+            Where the card's barriers are looked up; the packaged one by default.
+
+        Returns
+        -------
+        device : Device or None
+            None if there is a fault.
+        parameters : dict of str to Parameter
+            Those without fault.
+        faults : tuple of DataError
+            Each names file and key, what was found and what is allowed.
+
+        Raises
+        ------
+        DataError
+            If the file is no TOML.
+        OutputError
+            If it cannot be read.
+
+        Examples
+        --------
+        >>> device, parameters, faults = Device.check(CARDS / "john2022-ogb.toml")
+        >>> device.name, len(faults)
+        ('john2022-ogb', 0)
+        """
+        path = Path(file)
+        card = _toml(path)
+        reader = _Reader(path, Database.load() if database is None else database)
+        reader.faults = []
+        device = reader.device(card)
+        if device is not None:
+            return device, dict(device.parameters), ()
+        faults, reader.faults = tuple(reader.faults), []
+        return None, reader.parameters(card), faults
 
     @staticmethod
     def names() -> list[str]:

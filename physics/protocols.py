@@ -48,6 +48,12 @@ _SPELLINGS = {
 }
 _SPELLINGS["s"] |= {"min": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _SPELLINGS["K"] = {"K": Decimal(1)}
+_SPELLINGS["m"] = {prefix + "m": Decimal(1).scaleb(power) for prefix, power in _PREFIXES.items()}
+_SPELLINGS["m2"] = {prefix + "m2": Decimal(1).scaleb(2 * power) for prefix, power in _PREFIXES.items()}
+_SPELLINGS["m2"]["cm2"] = Decimal(1).scaleb(-4)
+_SPELLINGS["ohm"] = {
+    prefix + ohm: Decimal(1).scaleb(power) for ohm in ("ohm", "Ohm", "Ω") for prefix, power in _PREFIXES.items()
+}
 _SUCH_AS = {
     "V": "1V or 20mV",
     "A": "1uA or 1mA",
@@ -55,6 +61,9 @@ _SUCH_AS = {
     "V/s": "1V/s or 50mV/s",
     "Hz": "10Hz or 1kHz",
     "K": "300K",
+    "m": "20nm",
+    "m2": "1e4um2 or 1mm2",
+    "ohm": "50ohm or 1kohm",
 }
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*")
 
@@ -66,7 +75,7 @@ def quantity(text: str, unit: str, *, name: str = "quantity", bare: bool = False
     ----------
     text : str
         ``"20ms"``, ``"-0.5V"``, ``"1e-6A"``; ``"inf"`` for no limit of a current.
-    unit : {"V", "A", "s", "V/s", "Hz", "K", ""}
+    unit : {"V", "A", "s", "V/s", "Hz", "K", "m", "m2", "ohm", ""}
         What it must be, with any SI prefix from f to G (s: also min, h, d); ``""`` for a plain number.
     name : str
         What an error calls it.

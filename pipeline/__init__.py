@@ -9,10 +9,18 @@ if TYPE_CHECKING:
     from . import crossbar
     from .crossbar import Crossbar
     from .readout import DeltaRuleReadout, IccReadout
-    from .reservoir import Reservoir
+    from .reservoir import MaskedReservoir, Reservoir
     from .spikes import FiringPatterns
 
-__all__ = ["Crossbar", "DeltaRuleReadout", "FiringPatterns", "IccReadout", "Reservoir", "crossbar"]
+__all__ = [
+    "Crossbar",
+    "DeltaRuleReadout",
+    "FiringPatterns",
+    "IccReadout",
+    "MaskedReservoir",
+    "Reservoir",
+    "crossbar",
+]
 
 # Loaded on first use: scikit-learn and numba cost seconds, and most users of a cell need neither.
 _HOMES = {
@@ -20,6 +28,7 @@ _HOMES = {
     "DeltaRuleReadout": "readout",
     "FiringPatterns": "spikes",
     "IccReadout": "readout",
+    "MaskedReservoir": "reservoir",
     "Reservoir": "reservoir",
 }
 

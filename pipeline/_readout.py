@@ -9,6 +9,7 @@ from numba import njit
 CONSTANT, ADAM = 0, 1
 RESIDUAL, GRADIENT, ARGMAX = 0, 1, 2
 SYMMETRIC, GROW_ONLY, GROW_REFRESH = 0, 1, 2
+STICK, WINDOW = 0, 1
 
 
 @njit(cache=True)
@@ -49,30 +50,43 @@ def delta_epoch(X, labels, order, W, schedule, eta, first, second, step):
 
 
 @njit(cache=True, inline="always")
-def write(G, copy, writes, erases, p, j, i, wanted, low, high, sigma_0, sigma_1, rng):
-    """Program device (p, j, i) once to its clipped target; sigma_0 = sigma_1 = 0 for exact writes."""
+def write(cells, wear, law, p, j, i, wanted, rng):
+    """Program device (p, j, i) once to its clipped target.
+
+    cells: conductance, last target, writes, erases, sum of targets, sum of conductances before an erase.
+    wear: writes (or erases) that each device stands, which of both count, and what happens then.
+    law: bounds of the targets, and a write's deviation as intercept and slope; both 0 for exact writes.
+    """
+    G, copy, writes, erases, written, erased = cells
+    life, by_erases, how = wear
+    low, high, sigma_0, sigma_1 = law
     target = min(max(wanted, low), high)
+    used = erases[p, j, i] if by_erases else writes[p, j, i]
     writes[p, j, i] += 1
+    written[p, j, i] += target
+    copy[p, j, i] = target
     if target < G[p, j, i]:
         erases[p, j, i] += 1  # a thinner filament: RESET first
-    copy[p, j, i] = target
+        erased[p, j, i] += G[p, j, i]
+    if used >= life[p, j, i]:
+        if how == STICK:
+            return  # the pulse is spent, the conductance stays
+        target = low + (target - low) * np.exp(1.0 - used / life[p, j, i])
     sigma = sigma_0 + sigma_1 * target
     # a conductance cannot be negative, whatever the tail of the normal distribution says
     G[p, j, i] = max(target + sigma * rng.standard_normal(), 0.0) if sigma > 0.0 else target
 
 
 @njit(cache=True)
-def icc_epoch(
-    X, labels, order, G, copy, writes, erases, eta, error, update, threshold, base, bounds, spread, rng, gain=None
-):
+def icc_epoch(X, labels, order, cells, wear, law, eta, error, update, threshold, base, rng, gain=None):
     """One pass of compliance-current training; G[0] = G+, G[1] = G-, shape (2, classes, inputs), in place.
 
-    Changes are added to `base`: G itself, or `copy`, the targets of the last writes. A cell counts with `gain` times
-    its conductance: 1, or what resistive lines leave of it. None stands for 1.
+    Changes are added to `base`: G itself, or the targets of the last writes. A cell counts with `gain` times its
+    conductance: 1, or what resistive lines leave of it. None stands for 1.
     Returns the mean L1 loss, each pattern's taken before its update.
     """
-    low, high = bounds
-    sigma_0, sigma_1 = spread
+    G = cells[0]
+    low, high = law[0], law[1]
     share = np.ones_like(G) if gain is None else gain
     _, classes, inputs = G.shape
     span = high - low
@@ -104,8 +118,8 @@ def icc_epoch(
                 if update == SYMMETRIC:
                     if 0.5 * abs(change) > threshold:
                         up, down = base[0, j, i] + 0.5 * change, base[1, j, i] - 0.5 * change
-                        write(G, copy, writes, erases, 0, j, i, up, low, high, sigma_0, sigma_1, rng)
-                        write(G, copy, writes, erases, 1, j, i, down, low, high, sigma_0, sigma_1, rng)
+                        write(cells, wear, law, 0, j, i, up, rng)
+                        write(cells, wear, law, 1, j, i, down, rng)
                     continue
                 if abs(change) <= threshold:
                     continue
@@ -113,8 +127,8 @@ def icc_epoch(
                 grown, other = base[p, j, i] + abs(change), base[1 - p, j, i]
                 if update == GROW_REFRESH and grown > high and other > low:
                     # erase both and write the same difference again with the other device at the lower bound
-                    write(G, copy, writes, erases, p, j, i, grown - other + low, low, high, sigma_0, sigma_1, rng)
-                    write(G, copy, writes, erases, 1 - p, j, i, low, low, high, sigma_0, sigma_1, rng)
+                    write(cells, wear, law, p, j, i, grown - other + low, rng)
+                    write(cells, wear, law, 1 - p, j, i, low, rng)
                 elif base[p, j, i] < high:  # a device at its upper bound cannot grow: no pulse
-                    write(G, copy, writes, erases, p, j, i, grown, low, high, sigma_0, sigma_1, rng)
+                    write(cells, wear, law, p, j, i, grown, rng)
     return loss / order.size

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ..physics.errors import InputError, ValidityError
 from ..physics.randomness import Rng, generator
 from . import _readout
 
-__all__ = ["DeltaRuleReadout", "IccReadout"]
+__all__ = ["DeltaRuleReadout", "IccReadout", "confusion_interval"]
 
 _SCALINGS = ("minmax", "standard", "global", "none")
 _SCHEDULES = {"constant": _readout.CONSTANT, "halving": _readout.CONSTANT, "adam": _readout.ADAM}
@@ -22,6 +23,7 @@ _UPDATES = {
     "grow_only": _readout.GROW_ONLY,
     "grow_refresh": _readout.GROW_REFRESH,
 }
+_WEARS = {"none": _readout.STICK, "stick": _readout.STICK, "window": _readout.WINDOW}
 _ERRORS = {"residual": _readout.RESIDUAL, "gradient": _readout.GRADIENT, "argmax": _readout.ARGMAX}
 
 
@@ -100,6 +102,12 @@ class _Readout(ClassifierMixin, BaseEstimator, ABC):
 
         A class without patterns gives a row of nan.
         """
+        counts = self.confusion_counts(states, labels).astype(float)
+        total = counts.sum(axis=1, keepdims=True)
+        return np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+
+    def confusion_counts(self, states: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
+        """Patterns by true class (row) and predicted class (column), shape (classes, classes)."""
         predicted, true = self.predict(states), np.asarray(labels)
         if true.shape != predicted.shape or not np.isin(true, self.classes_).all():
             raise InputError(
@@ -107,10 +115,9 @@ class _Readout(ClassifierMixin, BaseEstimator, ABC):
                 got=f"shape {true.shape}",
                 allowed=str(self.classes_),
             )
-        counts = np.zeros((self.classes_.size, self.classes_.size))
-        np.add.at(counts, (np.searchsorted(self.classes_, true), np.searchsorted(self.classes_, predicted)), 1.0)
-        total = counts.sum(axis=1, keepdims=True)
-        return np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+        counts = np.zeros((self.classes_.size, self.classes_.size), dtype=np.int64)
+        np.add.at(counts, (np.searchsorted(self.classes_, true), np.searchsorted(self.classes_, predicted)), 1)
+        return counts
 
     @property
     @abstractmethod
@@ -333,7 +340,20 @@ class IccReadout(_Readout):
     scaling : {"minmax", "standard", "global", "none"}
         As in :class:`DeltaRuleReadout`; "minmax" gives inputs that read voltages of one sign can carry.
     endurance_cycles : float, > 0
-        What `endurance_share_` compares with. Published: 5655.
+        What `endurance_share_` compares with, and the median life where cells wear. Published: 5655, of one device.
+    wear : {"none", "stick", "window"}
+        What a cell does beyond its life. "none": it goes on. "stick": further writes change nothing. "window": the
+        n-th write reaches only the share exp(1 - n/life) of the way from the lower bound to its target, so the
+        window closes. The paper shows no failed cell, so either is assumed; the first is the gentler in that a
+        trained weight survives.
+    wear_counts : {"write", "erase"}
+        What uses a cycle up: every programming event, or only those that must RESET first, as a cycle of the paper
+        (+5 V, -7 V) does.
+    endurance_spread : float, >= 0
+        Standard deviation of ln life from cell to cell. Not published; 0 by default.
+    write_V, erase_V, pulse_s : float, V, V and s
+        Pulses of a write and of the RESET before a smaller one, for `energy_J_` only. Published: 5 V, -7 V and 5 ms
+        (Methods, endurance).
     wiring : halidrift.pipeline.crossbar.Wiring, optional
         Lines of the array that holds the cells; ideal ones if not given. Training sees the currents that they leave
         and updates by the same rule. ``set_params(wiring=...)`` puts a trained readout on other lines.
@@ -349,6 +369,12 @@ class IccReadout(_Readout):
         filament must be RESET first. Initialisation is not counted.
     writes_per_device_ : dict
         mean, max and total of `writes_`.
+    life_cycles_ : array, shape (2, classes, nodes + 1)
+        Writes (or erases) that each cell stands; inf without wear.
+    worn_share_ : float, in [0, 1]
+        Share of the cells that outlived it.
+    energy_J_ : array, shape (2, classes, nodes + 1), J
+        Energy that the source delivered to each cell in training.
     endurance_share_ : float
         Writes of the most used cell over `endurance_cycles`; above 1 the network would wear out in training.
     classes_, weights_, coef_, intercept_, history_, offset_, gain_
@@ -390,6 +416,12 @@ class IccReadout(_Readout):
         bounds_S: tuple[float, float] | None = None,
         scaling: str = "standard",
         endurance_cycles: float = 5655.0,
+        wear: str = "none",
+        wear_counts: str = "write",
+        endurance_spread: float = 0.0,
+        write_V: float = 5.0,
+        erase_V: float = -7.0,
+        pulse_s: float = 5e-3,
         wiring: Any = None,
         rng: Rng = None,
     ):
@@ -405,6 +437,12 @@ class IccReadout(_Readout):
         self.bounds_S = bounds_S
         self.scaling = scaling
         self.endurance_cycles = endurance_cycles
+        self.wear = wear
+        self.wear_counts = wear_counts
+        self.endurance_spread = endurance_spread
+        self.write_V = write_V
+        self.erase_V = erase_V
+        self.pulse_s = pulse_s
         self.wiring = wiring
         self.rng = rng
 
@@ -434,6 +472,41 @@ class IccReadout(_Readout):
         """Writes of the most used cell over the endurance."""
         return self.writes_per_device_["max"] / self.endurance_cycles
 
+    @property
+    def worn_share_(self) -> float:
+        """Share of the cells that were used beyond their life."""
+        self._fitted()
+        used = self.erases_ if self.wear_counts == "erase" else self.writes_
+        return float(np.mean(used > self.life_cycles_))
+
+    @property
+    def energy_J_(self) -> NDArray[np.float64]:
+        r"""Energy that the source delivered to each cell in training, J.
+
+        Notes
+        -----
+        A write draws its compliance current at `write_V` for `pulse_s`, an erase the current of the filament at
+        `erase_V`. The filament is taken to last for the whole pulse; it breaks earlier, so an erase is an upper bound.
+
+        Raises
+        ------
+        InputError
+            If the cell cannot tell the compliance of a conductance.
+        """
+        self._fitted()
+        if not hasattr(self.cell, "compliance_for"):
+            raise InputError(
+                "The energy of a write needs the compliance current of a conductance",
+                got=type(self.cell).__name__,
+                allowed="a model with compliance_for(conductance_S)",
+            )
+        # linear, so the sum of the currents follows from that of the targets
+        ends = np.array(self._bounds)
+        low, high = np.asarray(self.cell.compliance_for(ends), dtype=float)
+        slope = (high - low) / (ends[1] - ends[0])
+        current = self.writes_ * (low - slope * ends[0]) + slope * self._written
+        return (abs(self.write_V) * current + self.erase_V**2 * self._erased) * self.pulse_s
+
     def _begin(self, rng: np.random.Generator) -> None:
         low, high = self._bounds = self._limits()
         self._spread = self._line(low, high) if self.write_noise else (0.0, 0.0)
@@ -442,6 +515,12 @@ class IccReadout(_Readout):
         self.conductances_S_ = np.clip(mean + deviation * rng.standard_normal(shape), low, high)
         self._copy = self.conductances_S_.copy()
         self.writes_, self.erases_ = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        self._written, self._erased = np.zeros(shape), np.zeros(shape)
+        self.life_cycles_ = np.full(shape, np.inf)
+        if self.wear != "none":
+            # a stream of their own: cells that live on see the same patterns and write errors as without wear
+            lives = rng.spawn(1)[0].standard_normal(shape)
+            self.life_cycles_ = self.endurance_cycles * np.exp(self.endurance_spread * lives)
         self.history_["writes_mean"] = []
 
     def _epoch(
@@ -456,17 +535,14 @@ class IccReadout(_Readout):
                 inputs,
                 labels,
                 part,
-                self.conductances_S_,
-                self._copy,
-                self.writes_,
-                self.erases_,
+                (self.conductances_S_, self._copy, self.writes_, self.erases_, self._written, self._erased),
+                (self.life_cycles_, self.wear_counts == "erase", _WEARS[self.wear]),
+                (*self._bounds, *self._spread),
                 float(self.learning_rate),
                 _ERRORS[self.error],
                 _UPDATES[self.update],
                 float(self.write_threshold_S),
                 self._copy if self.reference == "digital" else self.conductances_S_,
-                self._bounds,
-                self._spread,
                 rng,
                 self._gain(),
             )
@@ -534,6 +610,8 @@ class IccReadout(_Readout):
             ("update", tuple(_UPDATES)),
             ("error", tuple(_ERRORS)),
             ("reference", ("device", "digital")),
+            ("wear", tuple(_WEARS)),
+            ("wear_counts", ("write", "erase")),
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"Unknown {name}", got=getattr(self, name), allowed=", ".join(allowed))
@@ -541,6 +619,63 @@ class IccReadout(_Readout):
             raise InputError("write_threshold_S must not be negative", got=self.write_threshold_S, allowed=">= 0 S")
         if not self.endurance_cycles > 0:
             raise InputError("endurance_cycles must be positive", got=self.endurance_cycles, allowed="> 0")
+        if not 0 <= self.endurance_spread <= 5:
+            raise InputError("endurance_spread is out of range", got=self.endurance_spread, allowed="0 to 5")
+        if not (np.isfinite([self.write_V, self.erase_V]).all() and 0 < self.pulse_s < np.inf):
+            raise InputError("The pulses must be finite", got=f"{self.write_V} V, {self.erase_V} V, {self.pulse_s} s")
+
+
+def confusion_interval(
+    counts: ArrayLike, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean confusion matrix of several trainings with a confidence interval of each entry.
+
+    Parameters
+    ----------
+    counts : array of int, shape (trainings, classes, classes)
+        Patterns by true and predicted class, test set by test set.
+    level : float, in (0, 1)
+
+    Returns
+    -------
+    mean, low, high : array, shape (classes, classes)
+        Shares of the true class. The interval is the wider of two: Student's t over the trainings, and Wilson's for the
+        mean share in one test set. The first sees what differs from training to training; the second does not
+        collapse where every training agrees, and counts no pattern twice where test sets overlap.
+
+    Raises
+    ------
+    InputError
+        For another shape, negative counts or a class without patterns.
+
+    References
+    ----------
+    .. [1] E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927).
+
+    Examples
+    --------
+    >>> mean, low, high = confusion_interval([[[90, 10], [0, 100]], [[94, 6], [0, 100]]])
+    >>> mean[0].round(2).tolist(), bool(low[1, 1] < 1.0), float(high[1, 1])
+    ([0.92, 0.08], True, 1.0)
+    """
+    table = np.asarray(counts, dtype=float)
+    if table.ndim != 3 or table.shape[1] != table.shape[2] or not table.size or not (table >= 0).all():
+        raise InputError("counts must be trainings by classes by classes", got=f"shape {table.shape}")
+    total = table.sum(axis=2, keepdims=True)
+    if (total == 0).any():
+        raise InputError("A class has no test patterns, so its shares are not defined", got="an empty row")
+    if not 0 < level < 1:
+        raise InputError("level must be a probability", got=level, allowed="0 < level < 1")
+    shares, trainings = table / total, len(table)
+    mean = shares.mean(axis=0)
+    z, n = stats.norm.ppf(0.5 * (1 + level)), total.mean(axis=0)
+    centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
+    low, high = centre - half, centre + half
+    if trainings > 1:
+        spread = stats.t.ppf(0.5 * (1 + level), trainings - 1) * shares.std(axis=0, ddof=1) / np.sqrt(trainings)
+        low, high = np.minimum(low, mean - spread), np.maximum(high, mean + spread)
+    return mean, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
 
 
 def _matrix(states: ArrayLike) -> NDArray[np.float64]:

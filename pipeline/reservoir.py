@@ -1,4 +1,8 @@
-"""`Reservoir`: one volatile device read at equal intervals; each reading is a virtual node."""
+"""Reservoirs of one volatile device whose readings are virtual nodes.
+
+`Reservoir` plays a spike train and reads at equal intervals, as John et al. do. `MaskedReservoir` plays a series of
+numbers, each spread over the nodes by a mask, as delay systems do.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from ..physics.errors import InputError, ValidityError
 from ..physics.randomness import Rng, generator, spawn
 from ..physics.waveform import Waveform
 
-__all__ = ["Reservoir"]
+__all__ = ["MaskedReservoir", "Reservoir", "responses"]
 
 _EDGE_S = 1e-6  # rise time of a read pulse: the one that `Waveform` gives to ideal steps
 
@@ -158,6 +162,26 @@ class Reservoir(TransformerMixin, BaseEstimator):
             )
         return np.log10(states)
 
+    def series(
+        self, trains: Sequence[Waveform], rng: Rng = None, devices: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """The states as sequences, in the layout of ReservoirPy: (series, timesteps, units).
+
+        One train is one series whose timesteps are the nodes and whose only unit is the device. A row of it, shape
+        (timesteps, 1), is what ``reservoirpy.nodes.Ridge`` takes. The joint state of :meth:`transform`, in which every
+        node is a feature of one step, is ``series(...).transpose(0, 2, 1)``.
+
+        Parameters
+        ----------
+        trains, rng, devices
+            As for :meth:`transform`.
+
+        Returns
+        -------
+        array, shape (patterns, nodes, 1), S or log10(S)
+        """
+        return self.transform(trains, rng, devices)[:, :, None]
+
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the nodes, by their instants."""
         return np.array([f"node_{1e3 * t:.3f}ms" for t in self.node_times_s], dtype=object)
@@ -184,7 +208,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         if devices is None:
             if self._many:
                 raise InputError("Several cells need `devices`: which of them sees which train", got="None")
-            return self._respond(self.cell, stimuli, times, rng)
+            return responses(self.cell, stimuli, times, rng)
         index = np.asarray(devices)
         if index.shape != (len(stimuli),) or not np.issubdtype(index.dtype, np.integer):
             raise InputError(
@@ -200,7 +224,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
                     got=type(self.cell).__name__,
                     action="Leave `devices` out, or give the reservoir a sequence with one cell for each device",
                 )
-            return self._checked(respond(stimuli, times, rng=rng, devices=index), stimuli, times, self.cell)
+            return _checked(respond(stimuli, times, rng=rng, devices=index), stimuli, times, self.cell)
         if index.min() < 0 or index.max() >= len(self._cells):
             raise InputError(
                 "devices points outside the cells",
@@ -211,38 +235,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
         states = np.empty((len(stimuli), times.size))
         for device in np.unique(index):
             rows = np.flatnonzero(index == device)
-            states[rows] = self._respond(self._cells[device], [stimuli[i] for i in rows], times, streams[device])
+            states[rows] = responses(self._cells[device], [stimuli[i] for i in rows], times, streams[device])
         return states
-
-    def _respond(
-        self, cell: Any, stimuli: list[Waveform], times: NDArray[np.float64], rng: np.random.Generator | None
-    ) -> NDArray[np.float64]:
-        if hasattr(cell, "respond"):
-            return self._checked(cell.respond(stimuli, times, rng=rng), stimuli, times, cell)
-        if not hasattr(cell, "simulate"):
-            raise InputError(
-                "A reservoir needs a device to play to",
-                got=type(cell).__name__,
-                allowed="anything with simulate(waveform, *, rng)",
-            )
-        # a stream for each train: a pattern's state does not depend on how many events the one before it took
-        streams = [None] * len(stimuli) if rng is None else rng.spawn(len(stimuli))
-        states = np.empty((len(stimuli), times.size))
-        for i, (stimulus, stream) in enumerate(zip(stimuli, streams, strict=True)):
-            trace = cell.simulate(stimulus.with_samples(times), rng=stream)
-            states[i] = np.interp(times, trace["time"].values, trace["conductance"].values)
-        return self._checked(states, stimuli, times, cell)
-
-    @staticmethod
-    def _checked(states: Any, stimuli: list[Waveform], times: NDArray[np.float64], cell: Any) -> NDArray[np.float64]:
-        array = np.asarray(states, dtype=float)
-        if array.shape != (len(stimuli), times.size) or not np.isfinite(array).all():
-            raise InputError(
-                f"{type(cell).__name__} did not answer with one finite conductance for each train and node",
-                got=f"shape {array.shape}",
-                allowed=f"shape ({len(stimuli)}, {times.size})",
-            )
-        return array
 
     def _stimuli(self, trains: Sequence[Waveform]) -> list[Waveform]:
         stimuli = list(trains)
@@ -289,6 +283,211 @@ class Reservoir(TransformerMixin, BaseEstimator):
                     got=f"read_width_s = {self.read_width_s} s",
                     allowed=f"0 < read_width_s < {room:g} s",
                 )
+
+
+class MaskedReservoir(TransformerMixin, BaseEstimator):
+    r"""Time-multiplexed reservoir: each input sample is held for one period and modulated by a mask, node by node.
+
+    .. math:: V(t) = V_\mathrm{low} + (V_\mathrm{high} - V_\mathrm{low})\, m_j\, u_k
+              \quad \text{during node } j \text{ of sample } k
+
+    The device is read at the end of each node. Its own relaxation couples neighbouring nodes and samples; there is no
+    delay line that feeds readings back, so memory beyond the relaxation time is not to be had.
+
+    Parameters
+    ----------
+    cell : simulation
+        Anything with ``respond(waveforms, times_s, *, rng)`` or ``simulate(waveform, *, rng)``.
+    nodes : int, >= 1
+        Virtual nodes in a period.
+    node_s : float, s, > 2e-6
+        Length of a node; about a fifth of the relaxation time couples neighbours best [1]_.
+    mask : array, shape (nodes,), in [0, 1], optional
+        By default binary, drawn with `mask_seed`, at least one of each value if there is room.
+    mask_seed : int, >= 0
+    low_V, high_V : float, V
+        Voltages of mask times input 0 and 1.
+    compliance_A : float, A, > 0
+    log_conductance : bool
+        Return log10(G / S) instead of G.
+    rng : int, Generator or None
+        Used where ``transform`` gets none.
+
+    Raises
+    ------
+    InputError
+        On ``fit`` or ``transform``, for an argument outside its range.
+
+    References
+    ----------
+    .. [1] L. Appeltant et al., Nat. Commun. 2, 468 (2011): masks and virtual nodes, with delayed feedback.
+
+    Examples
+    --------
+    >>> MaskedReservoir(cell=None, nodes=4, mask=[1, 0, 1, 1]).period_s
+    0.02
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        nodes: int = 10,
+        node_s: float = 5e-3,
+        *,
+        mask: ArrayLike | None = None,
+        mask_seed: int = 0,
+        low_V: float = 0.0,
+        high_V: float = 1.0,
+        compliance_A: float = 1e-6,
+        log_conductance: bool = False,
+        rng: Rng = None,
+    ):
+        self.cell = cell
+        self.nodes = nodes
+        self.node_s = node_s
+        self.mask = mask
+        self.mask_seed = mask_seed
+        self.low_V = low_V
+        self.high_V = high_V
+        self.compliance_A = compliance_A
+        self.log_conductance = log_conductance
+        self.rng = rng
+
+    @property
+    def period_s(self) -> float:
+        """Time that one input sample takes, s."""
+        return self.nodes * self.node_s
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Bib keys of the device."""
+        return tuple(getattr(self.cell, "sources", ()))
+
+    @property
+    def mask_values(self) -> NDArray[np.float64]:
+        """The mask in use, shape (nodes,)."""
+        if self.mask is not None:
+            values = np.asarray(self.mask, dtype=float)
+            if values.shape != (self.nodes,) or not ((values >= 0) & (values <= 1)).all():
+                raise InputError(
+                    "mask must hold one number for each node", got=str(self.mask), allowed=f"{self.nodes} in 0..1"
+                )
+            return values
+        draw = generator(self.mask_seed)
+        values = draw.integers(0, 2, self.nodes).astype(float)
+        if np.ptp(values) == 0 and self.nodes > 1:
+            values[draw.integers(self.nodes)] = 1.0 - values[0]
+        if self.nodes == 1:
+            values[0] = 1.0
+        return values
+
+    def fit(self, series: Any = None, targets: Any = None) -> MaskedReservoir:
+        """Check the arguments; nothing is learned."""
+        self._check()
+        return self
+
+    def transform(self, series: ArrayLike | Sequence[ArrayLike], rng: Rng = None) -> NDArray[np.float64]:
+        """Play every series, each from a fresh device, and read the nodes.
+
+        Parameters
+        ----------
+        series : array, shape (series, timesteps), in [0, 1]
+            Inputs. One series alone, shape (timesteps,), is taken as a set of one.
+        rng : int, Generator or None
+
+        Returns
+        -------
+        array, shape (series, timesteps, nodes), S or log10(S)
+            The layout of ReservoirPy: (series, timesteps, units).
+        """
+        self._check()
+        inputs = np.atleast_2d(np.asarray(series, dtype=float))
+        if inputs.ndim != 2 or not inputs.size or not ((inputs >= 0) & (inputs <= 1)).all():
+            raise InputError(
+                "series must be numbers in 0..1, series by timesteps",
+                got=f"shape {inputs.shape}",
+                action="Scale the inputs first, for instance with MinMaxScaler",
+            )
+        drive = (inputs[:, :, None] * self.mask_values).reshape(len(inputs), -1)
+        voltage = self.low_V + (self.high_V - self.low_V) * drive
+        ends = self.node_s * np.arange(1, drive.shape[1] + 1)
+        waves = [_staircase(row, ends, self.compliance_A) for row in voltage]
+        reader = Reservoir(
+            self.cell,
+            nodes=ends.size,
+            interval_s=self.node_s,
+            log_conductance=self.log_conductance,
+            rng=self.rng,
+        )
+        return reader.transform(waves, rng).reshape(*inputs.shape, self.nodes)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+    def _check(self) -> None:
+        if isinstance(self.nodes, bool) or int(self.nodes) != self.nodes or self.nodes < 1:
+            raise InputError("nodes must be a whole number", got=self.nodes, allowed=">= 1")
+        if not (np.isfinite(self.node_s) and self.node_s > 2 * _EDGE_S):
+            raise InputError("node_s is too short", got=f"{self.node_s} s", allowed=f"> {2 * _EDGE_S:g} s")
+        if not (np.isfinite([self.low_V, self.high_V]).all() and self.low_V != self.high_V):
+            raise InputError("low_V and high_V must be two voltages", got=f"{self.low_V} and {self.high_V} V")
+
+
+def responses(
+    cell: Any, stimuli: Sequence[Waveform], times_s: NDArray[np.float64], rng: np.random.Generator | None = None
+) -> NDArray[np.float64]:
+    """Conductance of a fresh device under each stimulus at common instants, shape (stimuli, instants), S.
+
+    Parameters
+    ----------
+    cell : simulation
+        Anything with ``respond(waveforms, times_s, *, rng)``, which gets all stimuli in one call, or with
+        ``simulate(waveform, *, rng)``.
+    stimuli : sequence of Waveform
+    times_s : array, shape (instants,), s, ascending
+    rng : Generator or None
+
+    Raises
+    ------
+    InputError
+        If the cell is no simulation or does not answer with finite conductances.
+    """
+    if hasattr(cell, "respond"):
+        return _checked(cell.respond(stimuli, times_s, rng=rng), stimuli, times_s, cell)
+    if not hasattr(cell, "simulate"):
+        raise InputError(
+            "A reservoir needs a device to play to",
+            got=type(cell).__name__,
+            allowed="anything with simulate(waveform, *, rng)",
+        )
+    # a stream for each train: a pattern's state does not depend on how many events the one before it took
+    streams = [None] * len(stimuli) if rng is None else rng.spawn(len(stimuli))
+    states = np.empty((len(stimuli), times_s.size))
+    for i, (stimulus, stream) in enumerate(zip(stimuli, streams, strict=True)):
+        trace = cell.simulate(stimulus.with_samples(times_s), rng=stream)
+        states[i] = np.interp(times_s, trace["time"].values, trace["conductance"].values)
+    return _checked(states, stimuli, times_s, cell)
+
+
+def _checked(states: Any, stimuli: Sequence[Waveform], times: NDArray[np.float64], cell: Any) -> NDArray[np.float64]:
+    array = np.asarray(states, dtype=float)
+    if array.shape != (len(stimuli), times.size) or not np.isfinite(array).all():
+        raise InputError(
+            f"{type(cell).__name__} did not answer with one finite conductance for each train and node",
+            got=f"shape {array.shape}",
+            allowed=f"shape ({len(stimuli)}, {times.size})",
+        )
+    return array
+
+
+def _staircase(voltage_V: NDArray[Any], ends_s: NDArray[Any], compliance_A: float) -> Waveform:
+    """Levels, each held until its end and reached in the rise time of a step."""
+    starts = np.concatenate([[0.0], ends_s[:-1]])
+    time = np.stack([starts + _EDGE_S, ends_s], axis=1).ravel()
+    levels = np.repeat(voltage_V, 2)
+    return Waveform(np.append(0.0, time), np.append(0.0, levels), np.array(compliance_A))
 
 
 def _with_reads(train: Waveform, instants: NDArray[np.float64], read_V: float, width_s: float) -> Waveform:

@@ -1,10 +1,12 @@
 """`FiringPatterns`: the four neural firing patterns that John et al. classify, as voltage trains.
 
 Their Methods leave a dozen choices open. Each is an argument here; the docstring gives the default and its reason.
+`pulse_words` are all words of a few bits as pulses, the other usual test of a reservoir.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -16,7 +18,7 @@ from ..physics.errors import InputError
 from ..physics.randomness import Rng, describe, generator, spawn
 from ..physics.waveform import Waveform
 
-__all__ = ["CLASSES", "FiringPatterns"]
+__all__ = ["CLASSES", "FiringPatterns", "Splits", "hold_out", "pulse_words"]
 
 CLASSES = ("Bursting", "Adapting", "Tonic", "Irregular")
 """Names of the four patterns; a label is an index into this tuple."""
@@ -304,18 +306,38 @@ class FiringPatterns:
         >>> train.size, test.size
         (72, 8)
         """
-        if not 0 < test_fraction < 1:
-            raise InputError("test_fraction must part the patterns", got=test_fraction, allowed="0 < fraction < 1")
-        random, patterns = generator(rng), np.arange(self.per_class)
-        if by == "device":
-            held = _hold_out(self.device, test_fraction, random, by)  # the same devices for all classes
-        elif by in ("pattern", "train"):
-            unit = np.arange(len(self)) if by == "pattern" else self.train
-            block = [unit[self.per_class * c + patterns] for c in range(len(CLASSES))]
-            held = np.concatenate([_hold_out(units, test_fraction, random, by) for units in block])
-        else:
-            raise InputError("Unknown way to split", got=by, allowed="pattern, device, train")
-        return np.flatnonzero(~held), np.flatnonzero(held)
+        return hold_out(self.labels, self.unit(by), test_fraction, rng, across=by == "device")
+
+    def unit(self, by: Literal["pattern", "device", "train"]) -> NDArray[np.int64]:
+        """Number of the unit that each pattern belongs to: what scikit-learn calls ``groups``.
+
+        Raises
+        ------
+        InputError
+            For an unknown `by`.
+        """
+        units = {"pattern": np.arange(len(self)), "device": self.device, "train": self.train}
+        if by not in units:
+            raise InputError("Unknown way to split", got=by, allowed=", ".join(units))
+        return units[by]
+
+    def splits(
+        self,
+        n_splits: int = 5,
+        test_fraction: float = 0.1,
+        by: Literal["pattern", "device", "train"] = "pattern",
+        rng: Rng = 0,
+    ) -> Splits:
+        """Several of :meth:`split`, each drawn anew, as a splitter: ``cross_val_score(..., cv=task.splits())``.
+
+        Parameters
+        ----------
+        n_splits : int, >= 1
+        test_fraction, by, rng
+            As for :meth:`split`.
+        """
+        _whole("n_splits", n_splits)
+        return Splits(tuple(self.split(test_fraction, by, child) for child in spawn(rng, n_splits)))
 
     def _check(self) -> None:
         _whole("per_class", self.per_class)
@@ -362,14 +384,130 @@ def _inside(name: str, value: float, low: float, high: float, *, open_low: bool 
         raise InputError(f"{name} is out of range", got=value, allowed=f"{low:g} {sign} {name} <= {high:g}, finite")
 
 
-def _hold_out(units: NDArray[np.int64], fraction: float, rng: np.random.Generator, by: str) -> NDArray[np.bool_]:
-    """Mask of the patterns whose unit is drawn into the test set."""
-    distinct = np.unique(units)
-    if distinct.size < 2:
-        raise InputError(
-            f"There are not two units to part by {by}",
-            got=f"{distinct.size} in a class",
-            action="Take more patterns, or split by another unit",
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Training and test sets that were drawn, for the `cv` of scikit-learn.
+
+    Parameters
+    ----------
+    pairs : tuple of (train, test)
+        Index arrays.
+    """
+
+    pairs: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
+
+    def split(
+        self, X: Any = None, y: Any = None, groups: Any = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Each training and test set in turn; the arguments are scikit-learn's and only their length counts.
+
+        Raises
+        ------
+        InputError
+            If X has another number of patterns than were split.
+        """
+        patterns = sum(len(part) for part in self.pairs[0])
+        if X is not None and len(X) != patterns:
+            raise InputError("These splits are of another set", got=f"{len(X)} patterns", allowed=str(patterns))
+        yield from self.pairs
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Number of splits."""
+        return len(self.pairs)
+
+
+def hold_out(
+    labels: NDArray[Any], units: NDArray[np.int64], test_fraction: float = 0.1, rng: Rng = 0, *, across: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of a training and a test set that share no unit.
+
+    Parameters
+    ----------
+    labels : array, shape (patterns,)
+        Class of each pattern.
+    units : array of int, shape (patterns,)
+        What each pattern belongs to.
+    test_fraction : float, in (0, 1)
+        Share of the units in the test set, rounded to whole units, at least one.
+    rng : int, Generator or None
+    across : bool
+        False: drawn class by class, so that each class has the same share in both sets. True: a unit goes to one
+        side with its patterns of every class.
+
+    Returns
+    -------
+    train, test : array of int, ascending
+
+    Raises
+    ------
+    InputError
+        If there are not two units to part.
+    """
+    if not 0 < test_fraction < 1:
+        raise InputError("test_fraction must part the patterns", got=test_fraction, allowed="0 < fraction < 1")
+    random, held = generator(rng), np.zeros(labels.size, dtype=bool)
+    for members in [np.arange(labels.size)] if across else [np.flatnonzero(labels == c) for c in np.unique(labels)]:
+        distinct = np.unique(units[members])
+        if distinct.size < 2:
+            raise InputError(
+                "There are not two units to part",
+                got=f"{distinct.size}" if across else f"{distinct.size} in a class",
+                action="Take more patterns, or split by another unit",
+            )
+        count = min(max(round(test_fraction * distinct.size), 1), distinct.size - 1)
+        held[members] = np.isin(units[members], random.choice(distinct, size=count, replace=False))
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def pulse_words(
+    bits: int = 4,
+    *,
+    amplitude_V: float = 1.0,
+    width_s: float = 20e-3,
+    period_s: float = 40e-3,
+    rest_s: float = 5e-3,
+    compliance_A: float = 1e-6,
+) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Every word of a few bits as a pulse stream: a pulse where the bit is 1, silence where it is 0.
+
+    Parameters
+    ----------
+    bits : int, in [1, 12]
+    amplitude_V, width_s, compliance_A : float, V, s and A
+        Of a pulse; the defaults are those of the firing patterns.
+    period_s : float, s, > width_s
+        From bit to bit.
+    rest_s : float, s, >= 0
+        From the end of the last bit's pulse to the end of the stream, where a :class:`Reservoir` with one node
+        (``nodes=1, first_s=streams[0].duration_s``) reads the device.
+
+    Returns
+    -------
+    words : array of int, shape (2^bits, bits)
+        First bit first.
+    streams : object array of Waveform, shape (2^bits,)
+
+    Examples
+    --------
+    >>> words, streams = pulse_words(2)
+    >>> words.tolist(), round(streams[3].duration_s, 3)
+    ([[0, 0], [0, 1], [1, 0], [1, 1]], 0.065)
+    """
+    _whole("bits", bits)
+    _inside("bits", bits, 1, 12)
+    _inside("width_s", width_s, 0.0, np.inf, open_low=True)
+    _inside("period_s", period_s, width_s, np.inf, open_low=True)
+    _inside("rest_s", rest_s, 0.0, np.inf)
+    numbers = np.arange(2**bits)
+    words = (numbers[:, None] >> np.arange(bits)[::-1]) & 1
+    duration = (bits - 1) * period_s + width_s + rest_s + 2e-6  # the last pulse's edges
+    streams = np.empty(numbers.size, dtype=object)
+    for i, word in enumerate(words):
+        streams[i] = Waveform.spikes(
+            period_s * np.flatnonzero(word),
+            amplitude_V=amplitude_V,
+            width_s=width_s,
+            duration_s=duration,
+            compliance_A=compliance_A,
         )
-    count = min(max(round(fraction * distinct.size), 1), distinct.size - 1)
-    return np.isin(units, rng.choice(distinct, size=count, replace=False))
+    return words, streams

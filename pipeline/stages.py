@@ -341,6 +341,6 @@ class Workers:
             raise HalidriftError(
                 "A worker process ended before its work was done",
                 got=str(error),
-                action="Try --processes 1, which also shows the cause; too little memory is a common one",
+                action="Try --workers 1, which also shows the cause; too little memory is a common one",
             ) from error
         return {name: done[name] for name in jobs}  # in the order asked, not in that of arrival

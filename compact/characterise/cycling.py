@@ -82,7 +82,7 @@ def endurance_of(
     Raises
     ------
     InputError
-        If the arrays do not go together or a number is out of range.
+        If the arrays do not go together, a number is out of range, or the two states look exchanged.
 
     Notes
     -----
@@ -119,6 +119,13 @@ def endurance_of(
     if isinstance(consecutive, bool) or int(consecutive) != consecutive or not 1 <= consecutive <= off.size:
         raise InputError("consecutive is out of range", got=consecutive, allowed=f"1 to {off.size}")
     window = on / off
+    if float(np.median(window)) < 1.0 / factor:
+        raise InputError(
+            "The low-resistance state conducts less than the high-resistance state",
+            got=f"{np.median(window):.3g} times as much (median)",
+            allowed=f"more, and {factor:g} times as much in a good cycle",
+            action="Exchange hrs_S and lrs_S; both are conductances, not resistances",
+        )
     failed = window < factor
     rows = np.convolve(failed, np.ones(int(consecutive)), mode="valid") >= consecutive
     first = int(np.argmax(rows)) if rows.any() else None

@@ -22,6 +22,8 @@ __all__ = [
     "set_voltage",
 ]
 
+_RETRACED = float(np.log(2.0))  # less than this between both ways of a sweep is no hysteresis
+
 
 class OnOff(NamedTuple):
     """On/off ratio in both definitions of John et al.
@@ -72,7 +74,9 @@ def set_voltage(trace: xr.Dataset, *, ratio: float = 10.0) -> float:
 
     Notes
     -----
-    Interpolated on ln G, so a coarse sweep is resolved below its step.
+    Interpolated on ln G, so a coarse sweep is resolved below its step. G is I/V, so the curvature of the OFF branch
+    counts too: where it reaches `ratio` before the SET, raise `ratio`. A rise that the way back retraces within a
+    factor of 2 is such a curvature alone, and no SET.
     """
     _, voltage, _, conductance = columns(trace)
     ln_g = np.log(conductance)
@@ -88,7 +92,32 @@ def set_voltage(trace: xr.Dataset, *, ratio: float = 10.0) -> float:
             allowed=f"by {ratio:g} or more",
             action="Raise the voltage or the time of the stimulus, or lower ratio",
         )
+    opening = _opening(voltage, ln_g, int(above[0]))
+    if opening < _RETRACED:
+        raise InputError(
+            "No SET in the trace: the conductance rises with the voltage and falls with it on the same curve",
+            got=f"{np.exp(opening):.3g} times as much on the way back",
+            allowed=f"{np.exp(_RETRACED):g} times or more at some voltage",
+        )
     return crossing(voltage, ln_g, int(above[0]), level)
+
+
+def _opening(voltage: NDArray[np.float64], ln_g: NDArray[np.float64], first: int) -> float:
+    """Largest ln of the conductance after the rise of the voltage over that during it; inf where there is no return.
+
+    Of the positive excursion of the instant `first`.
+    """
+    away = np.flatnonzero(voltage <= 0)
+    start = int(away[away < first].max(initial=0))
+    stop = int(away[away > first].min(initial=voltage.size))
+    V, y = voltage[start:stop], ln_g[start:stop]
+    top = int(np.argmax(V))
+    up, back = np.arange(top + 1), np.arange(top + 1, V.size)
+    back = back[(V[back] >= V[up].min()) & (V[back] > 0)]
+    if not back.size or V[back].min() > 0.9 * V[top]:
+        return float("inf")
+    order = np.argsort(V[up], kind="stable")
+    return float((y[back] - np.interp(V[back], V[up][order], y[up][order])).max())
 
 
 def reset_voltage(trace: xr.Dataset, *, fraction: float = 0.5) -> float:

@@ -170,7 +170,7 @@ def estimate(
             got=f"{int((points.I <= 0).sum())} of {points.I.size} points",
             action="Check the sign of the current"
             if (points.I <= 0).all()
-            else "Give floor_A (on the command line --floor-A), or a window at higher voltage",
+            else "Give floor_A (on the command line --floor), or a window at higher voltage",
         )
     noise = Noise(
         relative=relative_noise if relative_noise is not None else (s if known else None),

@@ -221,18 +221,23 @@ def _labels(columns: Columns, notes: list[Note]) -> tuple[list[str], list[str]]:
 
 
 def _compliance_of(preamble: dict[str, list[str]]) -> float | None:
-    """The limit that the lines above a table name."""
+    """The limit that the lines above a table name; its unit behind the number, in the next field, or in the name."""
     for key, values in preamble.items():
         if key == "measurement.primary.compliance" or re.fullmatch(
-            r"(current ?)?(compliance|icc|i_?cc|compliance[ _]?current|compliance_a)( ?[(\[].*[)\]])?", key
+            r"(current ?)?(compliance|limit|icc|i_?cc|compliance[ _]?current|compliance_a)( ?[(\[].*[)\]])?", key
         ):
+            if key == "limit":  # of what?
+                continue
             match = re.match(rf"{_NUMBER}\s*([a-zA-Zµμ]*)\s*$", " ".join(values[:1]))
             if not match:
                 continue
-            unit = match[2] or (inner[1] if (inner := re.search(r"[(\[]\s*(.*?)\s*[)\]]", key)) else "A")
-            scale = unit_scale(unit, "A")
-            if scale is not None and float(match[1]) > 0:
-                return float(match[1]) * scale[0]
+            inner = re.search(r"[(\[]\s*(.*?)\s*[)\]]", key)
+            behind = values[1] if len(values) > 1 and key != "measurement.primary.compliance" else ""
+            unit = match[2] or behind or (inner[1] if inner else "A")
+            # names are in small letters; megaamperes are no limit
+            scale = unit_scale(unit if unit in (match[2], behind) else re.sub(r"a$", "A", unit), "A")
+            if scale is not None and float(match[1]) != 0:  # of a negative sweep the limit is written negative
+                return abs(float(match[1])) * scale[0]
     return None
 
 
@@ -260,7 +265,7 @@ def _timed(block: Block, time: Array | None, timing: Timing, notes: list[Note]) 
                 f"no column is the time, which a measurement of {kind} needs",
                 file=block.file,
                 key=f"line {block.lines[0]}",
-                action="Give the time from point to point: delay_s, on the command line --delay-s",
+                action="Give the time from point to point: delay_s, on the command line --delay",
             )
         else:
             rate = timing.rate_V_s or _ASSUMED_RATE_V_S

@@ -15,7 +15,7 @@ from .. import trace as traces
 from ..waveform import Waveform
 from .blocks import Block
 from .report import Note
-from .segmenting import Segment, clipped, segments
+from .segmenting import Segment, clipped, limited_side, segments
 
 __all__ = ["Run", "judged", "runs_of", "traces_of"]
 
@@ -41,6 +41,8 @@ class Run:
         Cycle.
     limit_A : float
         ``inf`` without a limit.
+    side : int
+        Polarity that the limit holds for, 0 for both.
     limited : array of bool
         Where the source limited the current.
     bound : array of bool
@@ -54,6 +56,7 @@ class Run:
     segment: Segment
     label: str
     limit_A: float
+    side: int
     limited: NDArray[np.bool_]
     bound: NDArray[np.bool_]
     conductance_S: Array
@@ -85,8 +88,8 @@ def runs_of(
     runs = []
     for device in dict.fromkeys(block.device for block, _, _ in pieces):
         own = [piece for piece in pieces if piece[0].device == device]
-        for piece, (limited, limit) in zip(own, _limits(own, notes, compliance_A), strict=True):
-            if (run := _run(*piece, limited, limit, floor_V, notes)) is not None:
+        for piece, (limited, limit, side) in zip(own, _limits(own, notes, compliance_A), strict=True):
+            if (run := _run(*piece, limited, limit, side, floor_V, notes)) is not None:
                 runs.append(run)
     return runs
 
@@ -104,8 +107,8 @@ def _shape(part: Segment) -> str:
 
 def _limits(
     pieces: Sequence[tuple[Block, Segment, str]], notes: list[Note], compliance_A: float | None
-) -> list[tuple[NDArray[np.bool_], float]]:
-    """Where the source limited the current of each piece, and at which current."""
+) -> list[tuple[NDArray[np.bool_], float, int]]:
+    """Where the source limited the current of each piece, at which current, and at which polarity (0: both)."""
     found: list[tuple[NDArray[np.bool_], float, str]] = []
     for block, part, _ in pieces:
         I = np.abs(block.current_A)  # noqa: E741
@@ -124,15 +127,31 @@ def _limits(
     seen = [limit for (_, limit, how) in found if how == "from a plateau of the current" and math.isfinite(limit)]
     common = float(np.median(seen)) if seen and np.ptp(seen) <= 0.05 * np.median(seen) else None
     answer, told = [], set()
+    sides: dict[float, int] = {}
     for (mask, limit, how), (block, part, label) in zip(found, pieces, strict=True):
         if common is not None and (how == "from a plateau of the current" or (not how and part.kind == "pulses")):
             mask, limit = clipped(block.voltage_V, np.abs(block.current_A), common)
+        if limit not in sides:  # of all cycles together: one that stays OFF passes no limit
+            alike = [piece[0] for piece, (_, other, _) in zip(pieces, found, strict=True) if other in (limit, math.inf)]
+            alike = [*alike, block]
+            volts, amps = (np.concatenate([getattr(b, name) for b in alike]) for name in ("voltage_V", "current_A"))
+            sides[limit] = limited_side(volts, amps, limit)
+            if sides[limit]:
+                word = "positive" if sides[limit] > 0 else "negative"
+                text = f"the limit of {limit:.4g} A holds at {word} voltage only: currents of the other sign pass it"
+                notes.append(Note("assumed", text, block.file, (), block.device))
+        if sides[limit]:
+            mask = mask & (np.sign(block.voltage_V) == sides[limit])
         if block.flags is not None:
             mask = mask | _credible(block, block.flags, notes, label)
         if math.isfinite(limit) and how:
             over = np.abs(block.current_A) > 1.2 * limit
+            if sides[limit]:
+                over &= np.sign(block.voltage_V) == sides[limit]
             if over.any():
-                text = f"{int(over.sum())} currents up to {np.abs(block.current_A).max():.3g} A exceed the limit of "
+                text = (
+                    f"{int(over.sum())} currents up to {np.abs(block.current_A[over]).max():.3g} A exceed the limit of "
+                )
                 text += f"{limit:.3g} A: overshoot, or another limit"
                 notes.append(
                     Note("warning", text, block.file, tuple(int(n) for n in block.lines[over]), block.device, label)
@@ -141,7 +160,7 @@ def _limits(
                 told.add((how, round(math.log(limit), 1)))
                 kind = "assumed" if "plateau" in how else "read"
                 notes.append(Note(kind, f"compliance of {limit:.4g} A, {how}", block.file, (), block.device))
-        answer.append((mask, limit))
+        answer.append((mask, limit, sides[limit]))
     return answer
 
 
@@ -175,6 +194,7 @@ def _run(
     label: str,
     limited: NDArray[np.bool_],
     limit: float,
+    side: int,
     floor_V: float | None,
     notes: list[Note],
 ) -> Run | None:
@@ -198,7 +218,7 @@ def _run(
         block = block.at(slice(None), current_A=I)
     conductance = np.full(V.size, np.nan)
     conductance[high] = I[high] / held[high]
-    run = Run(block, part, label, limit, limited, limited & (not measured), conductance, high.copy())
+    run = Run(block, part, label, limit, side, limited, limited & (not measured), conductance, high.copy())
     low = ~high
     against = high & ~(conductance > 0)
     if block.reads is not None:
@@ -387,6 +407,8 @@ def _repeats(one: Run, other: Run, kelvin: float) -> bool:
         return False
     if _kelvin(one, kelvin) != _kelvin(other, kelvin):
         return False
+    if one.side != other.side:
+        return False
     if one.limit_A != other.limit_A and not abs(one.limit_A - other.limit_A) <= 0.05 * one.limit_A < math.inf:
         return False
     span = max(float(np.ptp(a.voltage_V)), float(np.abs(a.voltage_V).max()), 1e-6)
@@ -455,7 +477,7 @@ def _trace(rows: list[list[Run]], notes: list[Note], temperature_K: float) -> xr
             text += f"; {lost} points at instants at which another repetition has none are left out"
         notes.append(Note("merged", text, first.block.file, (), "" if len(rows) > 1 else first.block.device))
     limit = float(np.median([run.limit_A for run in runs]))
-    waveform = _waveform(time, voltage, limit, good if first.block.reads is not None else None)
+    waveform = _waveform(time, voltage, limit, first.side, good if first.block.reads is not None else None)
     dims: list[str] = (["device"] if len(rows) > 1 else []) + (["cycle"] if len(rows[0]) > 1 else [])
     shape = tuple(n for n in (len(rows), len(rows[0])) if n > 1)
 
@@ -499,12 +521,20 @@ def _trace(rows: list[list[Run]], notes: list[Note], temperature_K: float) -> xr
     return traces.check(trace)
 
 
-def _waveform(time: Array, voltage: Array, limit: float, reads: NDArray[np.bool_] | None) -> Waveform:
-    """The stimulus: corners where the voltage bends, every instant a sample."""
+def _waveform(time: Array, voltage: Array, limit: float, side: int, reads: NDArray[np.bool_] | None) -> Waveform:
+    """The stimulus: corners where the voltage bends, every instant a sample; a limit of one polarity needs corners
+    where the voltage changes its sign."""
     slope = np.diff(voltage) / np.diff(time)
     scale = float(np.abs(slope).max()) or 1.0
     bend = np.abs(np.diff(slope)) > 1e-9 * scale
     corner = np.concatenate([[True], bend, [True]])
+    limits = np.array(limit)
+    if side:
+        turn = np.flatnonzero(voltage[:-1] * voltage[1:] < 0)
+        corner |= voltage == 0
+        corner[turn + (np.abs(voltage[turn + 1]) < np.abs(voltage[turn]))] = True
+        volts = voltage[corner]
+        limits = np.where(side * (volts[:-1] + volts[1:]) > 0, limit, np.inf)
     instants = time if reads is None else time[reads]
     read = instants if reads is not None else np.array([])
-    return Waveform(time[corner], voltage[corner], np.array(limit), instants, read)
+    return Waveform(time[corner], voltage[corner], limits, instants, read)

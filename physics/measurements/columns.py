@@ -40,6 +40,7 @@ QUANTITIES = {
 }
 """What a column can be, and its SI unit; without a unit, a flag or a name."""
 
+_COLDEST_K = 77.0  # a bare temperature below is in degrees Celsius
 # above these a bare number is in another unit than SI: no probe station goes there
 _LARGEST = {"V": 250.0, "A": 20.0, "s": 1e8, "K": 2000.0, "Ohm": 1e20, "S": 1e4}
 _OVERFLOW = 1e30  # 9.9E37 (infinite), 9.91E37 (no number), 1.99999E101: how SCPI and EasyEXPERT write it
@@ -73,7 +74,8 @@ _PATTERNS: dict[str, re.Pattern[str]] = {
         "time": r"t time times timestamp elapsed(time)? rel(ative)?time time\d+ timeoutput tim testtime seconds",
     }.items()
 }
-_ABSOLUTE = re.compile(r"\|.*\||abs.*|.*abs|log.*", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"\|.*\||abs.*|.*abs|log.*|(lg|ln)\b.*", re.IGNORECASE)
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _RUN = re.compile(r"(.*?)\s*\((\d+)\)")  # Clarius numbers the runs of a test: DrainI(1), DrainI(2)
 # the letters by which system mode and EasyEXPERT tell the state of a reading
 _LETTERS = {"n": 0.0, "c": 1.0, "t": 0.0}
@@ -113,6 +115,11 @@ def _plain(label: str) -> str:
     ):
         text = end[1]
     return re.sub(r"[\s_\-./:#]", "", text).lower()
+
+
+def _conductive(unit: str | None) -> bool:
+    """Whether a unit is siemens, which capitals make of seconds: the name must tell which."""
+    return unit is not None and unit_scale(unit, "S") is not None
 
 
 def _unit_of(label: str, below: str) -> str | None:
@@ -215,6 +222,7 @@ def _roles(
                 for n, label in enumerate(bare)
                 if n not in named
                 and unit_scale(_unit_of(label, below[n]), base) is not None
+                and not (base == "s" and _conductive(_unit_of(label, below[n])))
                 and not _ABSOLUTE.fullmatch(label)
             ]
             if bearing:
@@ -358,6 +366,7 @@ def _numbers(
         given = {"time": "s"}
         unit = None
     scale, base = _scale(name, unit, bases, given.get(name), key, table)
+    _no_thousands(table, cells, where)
     numbers = np.empty(len(cells))
     missing, overflow = [], []
     for n, (cell, (line, _)) in enumerate(zip(cells, table.rows, strict=True)):
@@ -389,6 +398,15 @@ def _numbers(
                 allowed=f"{base} up to {_LARGEST[base]:g}, or another unit that is named",
                 action=f'Give the unit: --unit "{name}=m{base}"',
             )
+        if name == "temperature" and np.isfinite(numbers).any() and float(np.nanmin(numbers)) < _COLDEST_K:
+            raise DataError(
+                "the header names no unit of temperature, and the numbers look like degrees Celsius",
+                file=table.file,
+                key=key,
+                got=f"down to {float(np.nanmin(numbers)):g}",
+                allowed=f"K from {_COLDEST_K:g} on, or a unit that is named",
+                action='Give the unit: --unit "temperature=°C", or temperature=K',
+            )
         text = f"{name} from {label!r}, which names no unit: taken as {base}"
         kind = "assumed"
         if table.instrument:
@@ -410,6 +428,22 @@ def _numbers(
         if lines:
             text = f"{len(lines)} point{'s' if len(lines) > 1 else ''} whose {name} is {what}"
             found.notes.append(Note("dropped", text, found.file, tuple(lines)))
+
+
+def _no_thousands(table: Table, cells: Sequence[str], where: str) -> None:
+    """Refuse 1.200 in a file of decimal commas, where it may be twelve hundred."""
+    if table.separator == ",":
+        return
+    for n, cell in enumerate(cells):
+        if _GROUPED.fullmatch(cell) and any("," in other for _, row in table.rows for other in row):
+            raise DataError(
+                "a point in a file of decimal commas: it may separate thousands",
+                file=table.file,
+                key=f"line {table.rows[n][0]}, {where}",
+                got=cell,
+                allowed="one sign for decimals and none for thousands",
+                action="Write the file without separators of thousands",
+            )
 
 
 def _instant(text: str) -> float | None:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 
-__all__ = ["KINDS", "Segment", "clipped", "kind_of", "segments"]
+__all__ = ["KINDS", "Segment", "clipped", "kind_of", "limited_side", "segments"]
 
 Array = NDArray[np.float64]
 
@@ -26,6 +26,7 @@ _LEVELS = 0.7  # share of the points that three of fifty bins hold in a train of
 _TURN = 0.02  # share of the span by which a voltage must come back to count as turned
 _FLAT = 0.01  # relative scatter of a current that the source limits
 _AT_LIMIT = 0.98  # share of the limit from which on a current counts as limited
+_BEYOND = 1.05  # share of the limit from which on a current tells that there was none
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,9 @@ def clipped(
     -----
     Without a known limit: at least four points in a row whose current stays within 1 % of the largest while the
     voltage changes by a fifth or more. No device does so by itself, except one whose differential conductance
-    vanishes there.
+    vanishes there. If the largest currents show no plateau, each polarity is looked at by itself: a SET is often
+    limited and the RESET after it not. Then the mask holds points of that polarity only, as it does for a known limit
+    that the currents of one polarity pass (:func:`limited_side`).
 
     Examples
     --------
@@ -289,7 +292,52 @@ def clipped(
     if not size.size or not np.isfinite(size).any():
         return none, np.inf
     if compliance_A is not None:
-        return size >= _AT_LIMIT * compliance_A, float(compliance_A)
+        return _at_limit(V, size, float(compliance_A)), float(compliance_A)
+    level = _plateau(V, size)
+    if level is None:
+        sides = [found for sign in (1, -1) if (found := _plateau(V[sign * V > 0], size[sign * V > 0])) is not None]
+        if len(sides) != 1:  # two limits cannot be told by one number
+            return none, np.inf
+        level = sides[0]
+    return _at_limit(V, size, level), level
+
+
+def limited_side(voltage_V: ArrayLike, current_A: ArrayLike, compliance_A: float) -> int:
+    """Polarity at which a limit of the current acts: 1 or -1 where currents of the other pass it, 0 for both.
+
+    Parameters
+    ----------
+    voltage_V, current_A : array, shape (n,), V and A
+    compliance_A : float, A, > 0
+
+    Examples
+    --------
+    >>> V = np.array([0.0, 1.0, 2.0, 3.0, 0.0, -1.0, -2.0, -3.0])
+    >>> limited_side(V, np.minimum(V, 1.0), 1.0), limited_side(V, np.clip(V, -1.0, 1.0), 1.0)
+    (1, 0)
+    """
+    V, size = np.asarray(voltage_V, dtype=float), np.abs(np.asarray(current_A, dtype=float))
+    if not np.isfinite(compliance_A):
+        return 0
+    beyond = {sign: int((size[sign * V > 0] > _BEYOND * compliance_A).sum()) for sign in (1, -1)}
+    held = {sign: int((np.abs(size[sign * V > 0] / compliance_A - 1.0) <= 2 * _FLAT).sum()) for sign in (1, -1)}
+    for sign in (1, -1):
+        # an overshoot or two on this side hide no limit
+        if held[sign] >= 3 and beyond[-sign] >= 2 and beyond[-sign] > 2 * beyond[sign]:
+            return sign
+    return 0
+
+
+def _at_limit(V: Array, size: Array, limit: float) -> NDArray[np.bool_]:
+    side = limited_side(V, size, limit)
+    mask: NDArray[np.bool_] = size >= _AT_LIMIT * limit
+    return mask & (np.sign(V) == side) if side else mask
+
+
+def _plateau(V: Array, size: Array) -> float | None:
+    """Current of a plateau at the largest currents; None if there is none."""
+    if not np.isfinite(size).any():
+        return None
     # the level is the median of the highest currents, so that one overshoot does not hide a plateau
     finite = np.sort(size[np.isfinite(size)])
     for top in (finite[-1], float(np.median(finite[-max(4, finite.size // 50) :]))):
@@ -302,5 +350,5 @@ def clipped(
         for a, b in zip(edges[::2], edges[1::2], strict=True):
             volts = np.abs(V[a:b])
             if b - a >= 4 and volts.min() > 0 and volts.max() >= 1.2 * volts.min():
-                return size >= _AT_LIMIT * level, level
-    return none, np.inf
+                return level
+    return None

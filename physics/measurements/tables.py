@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError
-from .text import fields_of, is_number, lines_of, separator_of, text_of
+from .text import fields_of, is_number, lines_of, separator_of, text_of, unit_scale
 
 __all__ = ["MISSING", "Table", "tables_of"]
 
@@ -167,9 +167,16 @@ def _header(lines: Sequence[tuple[int, str]], n: int, file: Path) -> tuple[str, 
             units = [] if skip == 1 else _split(lines[n + 1][1], separator, file, lines[n + 1][0])
             return separator, header, units
         units = fields
-        if skip == 1 and (numbers or missing == len(header) or not all(len(f) <= 6 for f in units)):
+        if skip == 1 and (numbers or missing == len(header) or not _are_units(units)):
             return None
     return None
+
+
+def _are_units(fields: Sequence[str]) -> bool:
+    """Whether a line holds units: short words, most of them units that are known; ``V (V), I (A)`` is a header."""
+    known = [f.strip("()[] ") for f in fields if f.strip("()[] -")]
+    units = sum(any(unit_scale(f, base) for base in ("V", "A", "s", "Ohm", "S", "K")) for f in known)
+    return all(len(f) <= 6 for f in fields) and 2 * units > len(known)
 
 
 def _row(numbered: tuple[int, str], table: Table) -> list[str] | None:

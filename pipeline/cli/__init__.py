@@ -8,15 +8,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ...physics.errors import HalidriftError
-from ._console import out, told
+from ...physics.errors import ConvergenceError, HalidriftError
+from ._console import failed, out, quietly
 from .characterise import characterise
+from .check import check
 from .conduction import conduction
 from .crossbar import crossbar
 from .db import db_app
 from .devices import device_app, devices
+from .doctor import doctor
+from .export import export
 from .fit import fit
 from .neb import neb
+from .new import new_app
 from .reproduce import reproduce_app
 from .simulate import fem_app, kmc_app
 from .trace import trace
@@ -30,6 +34,8 @@ _ORDER = (
     "conduction",
     "devices",
     "device",
+    "new",
+    "check",
     "kmc",
     "fem",
     "characterise",
@@ -38,6 +44,7 @@ _ORDER = (
     "crossbar",
     "reproduce",
     "trace",
+    "doctor",
     "version",
 )
 
@@ -55,42 +62,65 @@ app = typer.Typer(
     help="Halide-perovskite memristors, from migration barriers to classified spike trains.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.add_typer(db_app, name="db")
 app.command("conduction")(conduction)
 app.command("neb")(neb)
 app.command("devices")(devices)
 app.add_typer(device_app, name="device")
+app.add_typer(new_app, name="new")
+app.command("check")(check)
 app.add_typer(kmc_app, name="kmc")
 app.add_typer(fem_app, name="fem")
-app.command("crossbar")(crossbar)
 app.command("characterise")(characterise)
 app.command("fit")(fit)
+app.command("export")(export)
+app.command("crossbar")(crossbar)
 app.add_typer(reproduce_app, name="reproduce")
 app.command("trace")(trace)
+app.command("doctor")(doctor)
 
 
 @app.command("version")
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: halidrift version
+    """
     from ... import __version__
 
     out().print(__version__)
 
 
+def _quiet(group: typer.Typer) -> None:
+    """Give every command the option --quiet."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        command.callback = quietly(command.callback)
+    for member in group.registered_groups:
+        assert member.typer_instance is not None
+        _quiet(member.typer_instance)
+
+
+_quiet(app)
+
+
 def main() -> None:
-    """Run the command line: exit code 2 for what the user can mend, 130 for Ctrl-C; a defect keeps its traceback."""
+    """Run the command line.
+
+    Exit code 0; 1 where the work failed (a solver did not converge, or a defect of ours, which keeps its
+    traceback); 2 for input that the user can mend; 130 for Ctrl-C.
+    """
     arguments = sys.argv[1:]
     # FiPy reads the command line of whoever imports it
     sys.argv = sys.argv[:1]
     try:
         code = app(args=arguments, prog_name="halidrift", standalone_mode=False)
     except HalidriftError as error:
-        told().print(str(error), style="red", soft_wrap=True, markup=False)
-        sys.exit(2)
+        failed().print(str(error), style="red", soft_wrap=True, markup=False)
+        sys.exit(1 if isinstance(error, ConvergenceError) else 2)
     except (KeyboardInterrupt, typer.Abort):
-        told().print("Interrupted.", style="yellow")
+        failed().print("Interrupted.", style="yellow")
         sys.exit(130)
     except Exception as error:
         # how typer and click report a wrong option

@@ -1,23 +1,193 @@
-"""The console of every command."""
+"""What all commands share: consoles, progress, results as JSON, and the options that mean the same everywhere."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 from rich.console import Console
 
-__all__ = ["out", "page", "told"]
+from ...physics.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = [
+    "Dask",
+    "Json",
+    "Workers",
+    "bars",
+    "check_files",
+    "failed",
+    "give",
+    "measured",
+    "on_stdout",
+    "out",
+    "page",
+    "quietly",
+    "told",
+    "working",
+]
+
+_state = {"quiet": False}
+
+Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; one for each core if not given.")]
+Dask = Annotated[
+    str | None, typer.Option("--dask", help="Scheduler of a Dask cluster that does the work, tcp://host:8786.")
+]
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", help="File for the result as JSON; - for standard output, and nothing else."
+    ),
+]
 
 
 def out() -> Console:
     """Return the standard output; made when used, because a console keeps the stream that it found."""
-    return Console(highlight=False)
+    return Console(highlight=False, quiet=_state["quiet"])
 
 
 def page() -> Console:
     """Return the standard output for a wide table: a log or a pipe has no width of its own."""
     console = out()
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 150))
+    return (
+        console if console.is_terminal else Console(highlight=False, width=max(console.width, 150), quiet=console.quiet)
+    )
 
 
 def told() -> Console:
-    """Return the error output: what goes wrong, and what is said beside a result that a pipe reads."""
+    """Return the error output for what is said beside a result that a pipe reads; silent with --quiet."""
+    return Console(stderr=True, highlight=False, quiet=_state["quiet"])
+
+
+def failed() -> Console:
+    """Return the error output for what went wrong, which --quiet does not silence."""
     return Console(stderr=True, highlight=False)
+
+
+def quietly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the option --quiet."""
+    signature = inspect.signature(command, eval_str=True)
+
+    @functools.wraps(command)
+    def run(*args: Any, quiet: bool = False, **options: Any) -> Any:
+        _state["quiet"] = quiet
+        try:
+            return command(*args, **options)
+        finally:
+            _state["quiet"] = False
+
+    option = Annotated[
+        bool, typer.Option("--quiet", help="Print nothing but errors, and what was asked for on standard output.")
+    ]
+    added = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+    parameters = [*signature.parameters.values(), added]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": signature.return_annotation}
+    return run
+
+
+def measured(option: str, unit: str, help: str, **details: Any) -> Any:
+    """An option that is a number with its unit, as 20ms or 1uA.
+
+    Where a bare number cannot be misread it is one in `unit`; a length or an area needs its unit.
+    """
+
+    def parse(text: Any) -> float:
+        from ...physics.protocols import quantity
+
+        if isinstance(text, float | int):  # the default
+            return float(text)
+        try:
+            return quantity(text, unit, name=option, bare=bare)
+        except InputError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    bare = unit not in ("m", "m2")
+    # typer names the kind of a value after its parser
+    parse.__name__ = {"m2": "area", "m": "length"}.get(unit, unit)
+    return typer.Option(option, parser=parse, metavar=parse.__name__.upper(), help=help, **details)
+
+
+def on_stdout(place: Path | None) -> bool:
+    """Whether the result goes to standard output, which then holds nothing else."""
+    return str(place) == "-"
+
+
+def check_files(**places: Path | None) -> None:
+    """Complain about an output that is a folder before any work; the keyword is the option."""
+    for name, path in places.items():
+        if path is not None and path.is_dir():
+            raise InputError(f"--{name} names a folder", got=str(path), allowed="a file")
+
+
+def give(record: Any, place: Path | None) -> None:
+    """Write a result as JSON to standard output or to a file, if one was asked for.
+
+    What JSON has no number for (nan, inf) is null.
+    """
+    if place is None:
+        return
+    text = json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if on_stdout(place):
+        sys.stdout.write(text)
+        return
+    from ...physics.files import write_whole
+
+    write_whole(place, lambda name: Path(name).write_text(text, encoding="utf-8"))
+    out().print(f"Results: {place}", soft_wrap=True, markup=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and value - value != 0.0:
+        return None
+    return value
+
+
+def bars() -> Progress:
+    """Bars with the time left, on the error output; nothing where that is no terminal, or with --quiet."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = told()
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=console,
+        disable=not console.is_terminal or console.quiet,
+    )
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A line with the time elapsed, for work whose length is not known before."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = told()
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or console.quiet) as line:
+        line.add_task(what, total=None)
+        yield

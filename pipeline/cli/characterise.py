@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from ...physics.errors import InputError
-from ._console import out, page
+from ._console import Json, check_files, give, measured, on_stdout, out, page, working
 
 if TYPE_CHECKING:
     from ...compact.characterise import Merit, Report
@@ -21,15 +19,15 @@ if TYPE_CHECKING:
 
 def characterise(
     files: Annotated[list[Path], typer.Argument(help="Traces (.nc): sweeps, pulses, spikes and watches may be mixed.")],
-    read: Annotated[str, typer.Option("--read", help="Voltage at which sweeps are read.")] = "0.1V",
-    write: Annotated[str, typer.Option("--write", help="Voltage of the on/off ratio in power.")] = "2V",
+    read: Annotated[float, measured("--read", "V", "Voltage at which sweeps are read.")] = 0.1,
+    write: Annotated[float, measured("--write", "V", "Voltage of the on/off ratio in power.")] = 2.0,
     rest: Annotated[
-        str | None,
-        typer.Option("--rest", help="Largest voltage that counts as no stimulus; half of the largest if not given."),
+        float | None,
+        measured("--rest", "V", "Largest voltage that counts as no stimulus; half of the largest if not given."),
     ] = None,
     rectification: Annotated[
-        str, typer.Option("--rectification", help="Voltage at which both directions are compared.")
-    ] = "0.5V",
+        float, measured("--rectification", "V", "Voltage at which both directions are compared.")
+    ] = 0.5,
     ratio: Annotated[float, typer.Option("--ratio", help="Rise of conductance that counts as SET.")] = 10.0,
     reset_fraction: Annotated[
         float, typer.Option("--reset-fraction", help="Fall of conductance that counts as RESET.")
@@ -46,11 +44,9 @@ def characterise(
     criterion: Annotated[
         float, typer.Option("--criterion", help="Distance of states, in the sum of their standard deviations.")
     ] = 3.0,
-    use: Annotated[str, typer.Option("--use", help="Temperature to which retention is extrapolated.")] = "300K",
+    use: Annotated[float, measured("--use", "K", "Temperature to which retention is extrapolated.")] = 300.0,
     plot: Annotated[Path | None, typer.Option("--plot", help="Picture (.png, .svg or .pdf).")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for all results; - for standard output.")
-    ] = None,
+    json_file: Json = None,
 ) -> None:
     """Set and reset voltage, on/off ratio, switching time and energy, relaxation, endurance, retention, plasticity,
     weight update, states and scaling: whatever the traces allow, and why not the rest.
@@ -59,44 +55,33 @@ def characterise(
     """
     from ...compact.characterise import report
     from ...physics import trace as traces
-    from ...physics.protocols import quantity
 
-    for name, path in (("--plot", plot), ("--json", json_file)):
-        if path is not None and path.is_dir():
-            raise InputError(f"{name} names a folder", got=str(path), allowed="a file")
-    use_K = quantity(use, "K", name="--use", bare=True)
-    found = report(
-        [traces.read(file) for file in files],
-        read_V=quantity(read, "V", name="--read", bare=True),
-        write_V=quantity(write, "V", name="--write", bare=True),
-        rest_V=None if rest is None else quantity(rest, "V", name="--rest", bare=True),
-        rectification_V=quantity(rectification, "V", name="--rectification", bare=True),
-        ratio=ratio,
-        reset_fraction=reset_fraction,
-        factor=window,
-        consecutive=consecutive,
-        retention_fraction=retention_fraction,
-        criterion=criterion,
-        use_K=use_K,
-    )
-    text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    if str(json_file) == "-":
-        import sys
-
-        sys.stdout.write(text)
-    else:
+    check_files(plot=plot, json=json_file)
+    recorded = [traces.read(file) for file in files]
+    with working("characterise"):
+        found = report(
+            recorded,
+            read_V=read,
+            write_V=write,
+            rest_V=rest,
+            rectification_V=rectification,
+            ratio=ratio,
+            reset_fraction=reset_fraction,
+            factor=window,
+            consecutive=consecutive,
+            retention_fraction=retention_fraction,
+            criterion=criterion,
+            use_K=use,
+        )
+    if not on_stdout(json_file):
         _print(found)
-    if json_file is not None and str(json_file) != "-":
-        from ...physics.files import write_whole
-
-        write_whole(json_file, lambda name: Path(name).write_text(text, encoding="utf-8"))
-        out().print(f"Results: {json_file}", soft_wrap=True, markup=False)
+    give(found.to_dict(), json_file)
     if plot is not None:
         from ..figures import characterise as figures
         from ..figures import save
 
-        file = save(figures.overview(found, use_K=use_K), plot)
-        if str(json_file) != "-":
+        file = save(figures.overview(found, use_K=use), plot)
+        if not on_stdout(json_file):
             out().print(f"Picture: {file}", soft_wrap=True, markup=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...physics.errors import InputError
-from ._console import out, page, told
+from ._console import Json, check_files, give, measured, on_stdout, out, page, told, working
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,11 +28,11 @@ def conduction(
             "the header: Voltage (V), I (nA), T (K)."
         ),
     ],
-    thickness_nm: Annotated[
-        float | None, typer.Option("--thickness-nm", help="Of the film. Without it nothing that needs the field.")
+    thickness_m: Annotated[
+        float | None, measured("--thickness", "m", "Of the film, as 200nm. Without it nothing that needs the field.")
     ] = None,
-    area_um2: Annotated[
-        float | None, typer.Option("--area-um2", help="That carries the current. Without it no prefactors.")
+    area_m2: Annotated[
+        float | None, measured("--area", "m2", "That carries the current, as 1e4um2. Without it no prefactors.")
     ] = None,
     polarity: Annotated[str, typer.Option("--polarity", help="positive or negative voltage.")] = "positive",
     branch: Annotated[
@@ -48,9 +47,7 @@ def conduction(
     ] = [],  # noqa: B006 - typer reads the default and never changes it
     temperature: Annotated[
         list[float],
-        typer.Option(
-            "--temperature", help="K, of files that have no column for it: one for all, or one each in order."
-        ),
+        measured("--temperature", "K", "Of files that have no column for it: one for all, or one each in order."),
     ] = [],  # noqa: B006
     column: Annotated[
         list[str],
@@ -69,55 +66,44 @@ def conduction(
         float | None, typer.Option("--noise", help="Noise as share of the current; found from the data if not given.")
     ] = None,
     floor_A: Annotated[
-        float | None, typer.Option("--floor-A", help="Noise of the instrument at zero current; found if not given.")
+        float | None, measured("--floor", "A", "Noise of the instrument at zero current; found if not given.")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Picture (.png, .svg or .pdf): each law on its straight axes.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for all results; - for standard output.")
-    ] = None,
+    json_file: Json = None,
 ) -> None:
     """Fit nine conduction laws to I-V curves at several temperatures and rank them.
 
     Prints the ranking, what the best law tells about the film with standard errors, and every doubt.
 
-    Example: halidrift conduction iv.csv --thickness-nm 200 --area-um2 10000 --plot laws.png
+    Example: halidrift conduction iv.csv --thickness 200nm --area 1e4um2 --plot laws.png
     """
     from ...physics.conduction import Branch, fit
 
-    for name, path in (("--plot", plot), ("--json", json_file)):
-        if path is not None and path.is_dir():
-            raise InputError(f"{name} names a folder", got=str(path), allowed="a file")
-    found = fit(
-        _read(files, temperature, column),
-        thickness_m=None if thickness_nm is None else 1e-9 * thickness_nm,
-        area_m2=None if area_um2 is None else 1e-12 * area_um2,
-        branch=Branch(polarity, branch, window),
-        laws=law or None,
-        static_permittivity=static_permittivity,
-        effective_mass=effective_mass,
-        relative_noise=noise,
-        floor_A=floor_A,
-    )
-    if str(json_file) == "-":
-        import sys
-
-        sys.stdout.write(_json(found))
-    else:
+    check_files(plot=plot, json=json_file)
+    curves = _read(files, temperature, column)
+    with working("conduction"):
+        found = fit(
+            curves,
+            thickness_m=thickness_m,
+            area_m2=area_m2,
+            branch=Branch(polarity, branch, window),
+            laws=law or None,
+            static_permittivity=static_permittivity,
+            effective_mass=effective_mass,
+            relative_noise=noise,
+            floor_A=floor_A,
+        )
+    if not on_stdout(json_file):
         _print(found)
-    if json_file is not None and str(json_file) != "-":
-        from ...physics.files import write_whole
-
-        text = _json(found)
-        write_whole(json_file, lambda name: Path(name).write_text(text, encoding="utf-8"))
-        out().print(f"Results: {json_file}", soft_wrap=True, markup=False)
+    give(found.to_dict(), json_file)
     if plot is not None:
         from ..figures import conduction as figures
         from ..figures import save
 
         file = save(figures.linearised(found), plot)
-        if str(json_file) != "-":
+        if not on_stdout(json_file):
             out().print(f"Picture: {file}", soft_wrap=True, markup=False)
 
 
@@ -144,10 +130,6 @@ def _read(files: list[Path], temperature: list[float], column: list[str]) -> xr.
     for file, table in zip(files, tables, strict=True):
         told().print(f"{file}: {table.attrs['read_as']}", style="dim", soft_wrap=True, markup=False)
     return join(tables)
-
-
-def _json(found: Conduction) -> str:
-    return json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _print(found: Conduction) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from ...physics.errors import InputError
-from ._console import out
+from ._console import Json, check_files, give, measured, on_stdout, out, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +23,18 @@ _LAWS = ("ohmic", "sinh", "rectifying", "diode")
 def crossbar(
     size: Annotated[int, typer.Option("--size", help="N of an N x N array.")] = 64,
     line_ohm: Annotated[
-        float, typer.Option("--line-ohm", help="Of a line from one cell to the next, words and bits alike.")
+        float, measured("--line", "ohm", "Of a line from one cell to the next, words and bits alike.")
     ] = 2.5,
-    low_ohm: Annotated[float, typer.Option("--low-ohm", help="Low-resistance state, R_LRS.")] = 1e4,
-    high_ohm: Annotated[float, typer.Option("--high-ohm", help="High-resistance state, R_HRS.")] = 1e7,
-    voltage: Annotated[float, typer.Option("--voltage", help="Read voltage, V.")] = 0.1,
+    low_ohm: Annotated[float, measured("--low", "ohm", "Low-resistance state, R_LRS.")] = 1e4,
+    high_ohm: Annotated[float, measured("--high", "ohm", "High-resistance state, R_HRS.")] = 1e7,
+    voltage: Annotated[float, measured("--voltage", "V", "Read voltage.")] = 0.1,
     scheme: Annotated[
         str, typer.Option("--scheme", help="Unselected lines: floating, half (V/2), third (V/3) or grounded.")
     ] = "floating",
     pull_up: Annotated[
         str, typer.Option("--pull-up", help="Pull-up resistor: low, high, geometric, best, or a number of ohm.")
     ] = "low",
-    driver_ohm: Annotated[float, typer.Option("--driver-ohm", help="Of the word drivers.")] = 0.0,
+    driver_ohm: Annotated[float, measured("--driver", "ohm", "Of the word drivers.")] = 0.0,
     margin: Annotated[float, typer.Option("--margin", help="Least read margin, as share of the voltage.")] = 0.1,
     law: Annotated[str, typer.Option("--law", help="Of the cells: ohmic, sinh, rectifying or diode.")] = "ohmic",
     nonlinearity: Annotated[
@@ -44,7 +43,7 @@ def crossbar(
     rectification: Annotated[
         float, typer.Option("--rectification", help="Of rectifying cells: forward over reverse current.")
     ] = 514.0,
-    saturation_A: Annotated[float, typer.Option("--saturation-A", help="Of the diodes, at 300 K.")] = 1e-9,
+    saturation_A: Annotated[float, measured("--saturation", "A", "Of the diodes, at 300 K.")] = 1e-9,
     low_spread: Annotated[
         float, typer.Option("--low-spread", help="Standard deviation of ln R from cell to cell, low state.")
     ] = 0.0,
@@ -56,37 +55,34 @@ def crossbar(
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Picture (.png, .svg or .pdf): voltages, margin against N.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for all results; - for standard output.")
-    ] = None,
+    json_file: Json = None,
 ) -> None:
     """Solve an array with resistive lines: read margin, sneak current, disturb, largest size.
 
     The selected cell is the one farthest from driver and sense amplifier, all others are in the low-resistance state.
 
-    Example: halidrift crossbar --size 64 --line-ohm 2.5 --low-ohm 1e4 --high-ohm 1e7 --scheme half
+    Example: halidrift crossbar --size 64 --line 2.5ohm --low 10kohm --high 10Mohm --scheme half
     """
-    for name, path in (("--plot", plot), ("--json", json_file)):
-        if path is not None and path.is_dir():
-            raise InputError(f"{name} names a folder", got=str(path), allowed="a file")
+    check_files(plot=plot, json=json_file)
     if size < 2:
         raise InputError("--size is too small", got=size, allowed=">= 2")
     if samples < 0 or samples == 1:
         raise InputError("--samples is out of range", got=samples, allowed="0, or 2 and more")
     cells, term = _law(law, voltage, nonlinearity, rectification, saturation_A)
-    found = _results(
-        size=size,
-        line_ohm=line_ohm,
-        low_ohm=low_ohm,
-        high_ohm=high_ohm,
-        voltage_V=voltage,
-        scheme=scheme,
-        pull_up=pull_up,
-        driver_ohm=driver_ohm,
-        margin=margin,
-        cells=cells,
-        term=term,
-    )
+    with working("crossbar"):
+        found = _results(
+            size=size,
+            line_ohm=line_ohm,
+            low_ohm=low_ohm,
+            high_ohm=high_ohm,
+            voltage_V=voltage,
+            scheme=scheme,
+            pull_up=pull_up,
+            driver_ohm=driver_ohm,
+            margin=margin,
+            cells=cells,
+            term=term,
+        )
     if samples:
         from ..crossbar import Spread, read_distribution
 
@@ -110,18 +106,9 @@ def crossbar(
             "seed": seed,
             "margin_quartiles": [float(q) for q in drawn["margin"].quantile([0.25, 0.5, 0.75]).values],
         }
-    text = json.dumps({k: v for k, v in found.items() if k != "reading"}, indent=2) + "\n"
-    if str(json_file) == "-":
-        import sys
-
-        sys.stdout.write(text)
-    else:
+    if not on_stdout(json_file):
         _print(found, law)
-    if json_file is not None and str(json_file) != "-":
-        from ...physics.files import write_whole
-
-        write_whole(json_file, lambda name: Path(name).write_text(text, encoding="utf-8"))
-        out().print(f"Results: {json_file}", soft_wrap=True, markup=False)
+    give({k: v for k, v in found.items() if k != "reading"}, json_file)
     if plot is not None:
         from ..figures import crossbar as figures
         from ..figures import save
@@ -138,7 +125,7 @@ def crossbar(
             largest=min(size, 128),
         )
         file = save(figure, plot)
-        if str(json_file) != "-":
+        if not on_stdout(json_file):
             out().print(f"Picture: {file}", soft_wrap=True, markup=False)
 
 

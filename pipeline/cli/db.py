@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -14,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...physics.errors import InputError
-from ._console import out, page, told
+from ._complete import materials, rows, sources, species
+from ._console import Json, check_files, failed, give, on_stdout, out, page, told
 
 if TYPE_CHECKING:
     from ...physics.database import Barrier, Database
@@ -23,12 +23,20 @@ db_app = typer.Typer(
     help="The database of migration barriers, activation energies and formation energies.", no_args_is_help=True
 )
 
-_Material = Annotated[str | None, typer.Option("--material", help="Host compound, for instance CsPbBr3; * for any.")]
-_Species = Annotated[str | None, typer.Option("--species", help="Defect, for instance V_Br or Ag_i; * for any.")]
+_Material = Annotated[
+    str | None,
+    typer.Option("--material", help="Host compound, for instance CsPbBr3; * for any.", autocompletion=materials),
+]
+_Species = Annotated[
+    str | None, typer.Option("--species", help="Defect, for instance V_Br or Ag_i; * for any.", autocompletion=species)
+]
 _Quantity = Annotated[
     str | None, typer.Option("--quantity", help="migration_barrier, activation_energy or formation_energy.")
 ]
-_Source = Annotated[str | None, typer.Option("--source", help="Bib key of the paper that the number comes from.")]
+_Source = Annotated[
+    str | None,
+    typer.Option("--source", help="Bib key of the paper that the number comes from.", autocompletion=sources),
+]
 _Where = Annotated[
     list[str],
     typer.Option("--where", help='Any other field, as "light=dark" or "conditions=*Sn vacancy*"; may be repeated.'),
@@ -132,12 +140,16 @@ def db_list(
     source: _Source = None,
     where: _Where = [],  # noqa: B006 - typer reads the default and never changes it
     data: _Data = [],  # noqa: B006
+    json_file: Json = None,
 ) -> None:
     """List rows, all or those that match.
 
     Example: halidrift db list --material "CsPb*" --quantity migration_barrier
     """
     rows = _filled(_selected(data, where, material, species, quantity, source))
+    give([_record(row) for row in rows], json_file)
+    if on_stdout(json_file):
+        return
     console = page()
     console.print(_listing(rows))
     console.print(f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}. One in full: halidrift db show ID")
@@ -151,21 +163,21 @@ def db_select(
     source: _Source = None,
     where: _Where = [],  # noqa: B006
     data: _Data = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="Print the row with all fields as JSON.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Print the one row that matches; several or none is an error that lists what there is.
 
     Example: halidrift db select --material CsPbBr3 --species V_Br --quantity migration_barrier
     """
     row = _selected(data, where, material, species, quantity, source).one()
-    _print_row(row, data, as_json)
+    _print_row(row, data, json_file)
 
 
 @db_app.command("show")
 def db_show(
-    id: Annotated[str, typer.Argument(help="Id of a row; see `halidrift db list`.")],
+    id: Annotated[str, typer.Argument(help="Id of a row; see `halidrift db list`.", autocompletion=rows)],
     data: _Data = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="Print the row with all fields as JSON.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Print a row with its source and the curator's doubts.
 
@@ -173,17 +185,14 @@ def db_show(
     """
     from ...physics.database import Database
 
-    _print_row(Database.load(*data).get(id), data, as_json)
+    _print_row(Database.load(*data).get(id), data, json_file)
 
 
-def _print_row(row: Barrier, data: list[Path], as_json: bool) -> None:
-    from dataclasses import asdict
-
+def _print_row(row: Barrier, data: list[Path], json_file: Path | None) -> None:
     from ...physics.citations import citations
 
-    if as_json:
-        record = {name: value for name, value in asdict(row).items() if name != "file"}
-        sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    give(_record(row), json_file)
+    if on_stdout(json_file):
         return
     console = out()
     console.print(str(row), soft_wrap=True, markup=False)
@@ -193,10 +202,16 @@ def _print_row(row: Barrier, data: list[Path], as_json: bool) -> None:
     console.print(citations(row, data_dirs=tuple(data)), soft_wrap=True, markup=False)
 
 
+def _record(row: Barrier) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {name: value for name, value in asdict(row).items() if name != "file"}
+
+
 @db_app.command("compare")
 def db_compare(
-    material: Annotated[str, typer.Option("--material", help="Host compound; * for any.")],
-    species: Annotated[str, typer.Option("--species", help="Defect; * for any.")],
+    material: Annotated[str, typer.Option("--material", help="Host compound; * for any.", autocompletion=materials)],
+    species: Annotated[str, typer.Option("--species", help="Defect; * for any.", autocompletion=species)],
     quantity: Annotated[str, typer.Option("--quantity", help="What to compare.")] = "migration_barrier",
     source: _Source = None,
     where: _Where = [],  # noqa: B006
@@ -206,6 +221,7 @@ def db_compare(
         typer.Option("--plot", help="Picture (.png, .svg or .pdf); MATERIAL-SPECIES-QUANTITY.png if not given."),
     ] = None,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Table only.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Show all values for one species in one material, as a picture and as a table.
 
@@ -213,6 +229,25 @@ def db_compare(
     """
     rows = _filled(_selected(data, where, material, species, quantity, source))
     rows.check_comparable("a comparison")
+    check_files(plot=plot, json=json_file)
+    give([_record(row) for row in sorted(rows, key=_middle)], json_file)
+    if not on_stdout(json_file):
+        _print_comparison(rows)
+    if no_plot:
+        return
+    from ..figures import barriers as figures
+    from ..figures import save
+
+    made = sum(row.computed for row in rows)
+    title = f"{species} in {material}: {len(rows) - made} published values" + (f", {made} computed" if made else "")
+    # a picture's name must hold no sign that a shell or a file system reads
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{material}-{species}-{quantity}").strip("_-")
+    file = save(figures.spread(list(rows), title), plot if plot is not None else Path(f"{name}.png"))
+    if not on_stdout(json_file):
+        out().print(f"Picture: {file}", soft_wrap=True, markup=False)
+
+
+def _print_comparison(rows: Database) -> None:
     console = page()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     low, high = _axis(rows)
@@ -234,17 +269,6 @@ def db_compare(
     for row in rows:
         if row.note:
             console.print(f"{row.id}: {row.note}", soft_wrap=True, markup=False, style="dim")
-    if no_plot:
-        return
-    from ..figures import barriers as figures
-    from ..figures import save
-
-    made = sum(row.computed for row in rows)
-    title = f"{species} in {material}: {len(rows) - made} published values" + (f", {made} computed" if made else "")
-    # a picture's name must hold no sign that a shell or a file system reads
-    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{material}-{species}-{quantity}").strip("_-")
-    file = save(figures.spread(list(rows), title), plot if plot is not None else Path(f"{name}.png"))
-    console.print(f"Picture: {file}", soft_wrap=True, markup=False)
 
 
 def _middle(row: Barrier) -> float:
@@ -293,7 +317,10 @@ def _summary(rows: Database) -> str:
 
 
 @db_app.command("check")
-def db_check(data: _Data = []) -> None:  # noqa: B006
+def db_check(
+    data: _Data = [],  # noqa: B006
+    json_file: Json = None,
+) -> None:
     """Check every file against the schema and count what is there.
 
     Each fault is told with file, table and key; the exit code is then 2. Checked: each row has a locator and a
@@ -304,6 +331,12 @@ def db_check(data: _Data = []) -> None:  # noqa: B006
     from ...physics.database import Database
 
     database, faults = Database.check(*data)
+    counts = {name: dict(database.counts(name)) for name in ("source", "species", "quantity")}
+    give({"rows": len(database), **counts, "faults": [str(fault) for fault in faults]}, json_file)
+    if on_stdout(json_file):
+        if faults:
+            raise typer.Exit(2)
+        return
     console = out()
     files = len({row.file for row in database})
     noted = sum(row.note is not None for row in database)
@@ -323,8 +356,8 @@ def db_check(data: _Data = []) -> None:  # noqa: B006
     )
     if faults:
         for fault in faults:
-            told().print(str(fault), style="red", soft_wrap=True, markup=False)
-        told().print(f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}.", style="red")
+            failed().print(str(fault), style="red", soft_wrap=True, markup=False)
+        failed().print(f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}.", style="red")
         raise typer.Exit(2)
     console.print("No fault: every row has a locator, references that resolve, and an energy in physical bounds.")
 
@@ -332,7 +365,7 @@ def db_check(data: _Data = []) -> None:  # noqa: B006
 @db_app.command("export")
 def db_export(
     format: Annotated[str, typer.Option("--format", help="csv, json or latex.")] = "csv",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File; standard output if not given.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File; standard output if not given.")] = None,
     material: _Material = None,
     species: _Species = None,
     quantity: _Quantity = None,
@@ -345,15 +378,15 @@ def db_export(
     Columns: material, species, quantity, low_eV, high_eV, method, condition, source, locator, note. A side that
     a bound leaves open is empty.
 
-    Example: halidrift db export --format latex --material CsPbBr3 -o table.tex
+    Example: halidrift db export --format latex --material CsPbBr3 --out table.tex
     """
-    _give(_filled(_selected(data, where, material, species, quantity, source)).export(format), output)
+    _give(_filled(_selected(data, where, material, species, quantity, source)).export(format), out)
 
 
 @db_app.command("cite")
 def db_cite(
     keys: Annotated[list[str] | None, typer.Argument(help="Bib keys; those of the selected rows if not given.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File; standard output if not given.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File; standard output if not given.")] = None,
     material: _Material = None,
     species: _Species = None,
     quantity: _Quantity = None,
@@ -371,7 +404,7 @@ def db_cite(
     if keys and asked:
         raise InputError("both keys and a selection", got=" ".join(keys), action="give bib keys, or options, not both")
     found = tuple(keys) if keys else _filled(_selected(data, where, material, species, quantity, source)).sources
-    _give(bibtex(*found, data_dirs=tuple(data)) + "\n", output)
+    _give(bibtex(*found, data_dirs=tuple(data)) + "\n", out)
 
 
 def _give(text: str, output: Path | None) -> None:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...physics.errors import InputError
+from ._complete import models
+from ._console import Json, check_files, give, measured, on_stdout, page, told, working
 from ._console import out as stdout
-from ._console import page, told
 
 if TYPE_CHECKING:
     from ...compact.model import CompactModel
@@ -29,7 +30,9 @@ def fit(
             help="Files (CSV, TSV, text as instruments write it) or folders of them, see docs/measurements.md."
         ),
     ],
-    model: Annotated[str, typer.Option("--model", help="Compact model: volatile, nonvolatile, ...")] = "volatile",
+    model: Annotated[
+        str, typer.Option("--model", help="Compact model: volatile, nonvolatile, ...", autocompletion=models)
+    ] = "volatile",
     column: Annotated[
         list[str],
         typer.Option(
@@ -42,19 +45,19 @@ def fit(
     ] = [],  # noqa: B006
     compliance: Annotated[
         float | None,
-        typer.Option("--compliance-A", help="Limit of the source; read or found from a plateau if not given."),
+        measured("--compliance", "A", "Limit of the source, as 1uA; read or found from a plateau if not given."),
     ] = None,
     rate: Annotated[
-        float | None, typer.Option("--rate-V-s", help="Sweep rate of files without time (1 V/s if not given).")
+        float | None, measured("--rate", "V/s", "Sweep rate of files without time (1V/s if not given).")
     ] = None,
     delay: Annotated[
-        float | None, typer.Option("--delay-s", help="Time from point to point of files without time.")
+        float | None, measured("--delay", "s", "Time from point to point of files without time, as 10ms.")
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", help="K, of files that do not say (300 if not given).")
+        float | None, measured("--temperature", "K", "Of files that do not say (300K if not given).")
     ] = None,
     floor: Annotated[
-        float | None, typer.Option("--floor-V", help="Smallest voltage at which I/V counts as a conductance.")
+        float | None, measured("--floor", "V", "Smallest voltage at which I/V counts as a conductance.")
     ] = None,
     flip_current: Annotated[bool, typer.Option("--flip-current", help="Turn the sign of the current.")] = False,
     flip_voltage: Annotated[
@@ -65,7 +68,7 @@ def fit(
     ] = [],  # noqa: B006
     resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples for the errors.")] = 40,
     out: Annotated[
-        Path | None, typer.Option("--out", help="JSON record of the model and of the cleaning; - for standard output.")
+        Path | None, typer.Option("--out", help="File for the model (JSON), which `halidrift export` reads.")
     ] = None,
     export: Annotated[list[Path], typer.Option("--export", help="Circuit element: .sp or .va; may be repeated.")] = [],  # noqa: B006
     traces: Annotated[
@@ -74,17 +77,17 @@ def fit(
     every: Annotated[
         bool, typer.Option("--every-note", help="Print each note of the cleaning, not one of a kind.")
     ] = False,
+    json_file: Json = None,
 ) -> None:
     """Read, clean and fit measurements: sweeps, cycles, pulses and limits are found by themselves.
 
     Prints what was dropped and why, the parameters with standard errors, and every doubt.
 
-    Example: halidrift fit data/ --model volatile --compliance-A 1e-6 --out cell.json --export cell.sp
+    Example: halidrift fit data/ --model volatile --compliance 1uA --out cell.json --export cell.sp
     """
-    for name, path in (("--out", out), ("--traces", traces), *(("--export", e) for e in export)):
-        if path is not None and path.is_dir():
-            raise InputError(f"{name} names a folder", got=str(path), allowed="a file")
+    check_files(out=out, traces=traces, json=json_file)
     for path in export:
+        check_files(export=path)
         if path.suffix not in (".sp", ".va"):
             raise InputError("--export knows no such circuit format", got=str(path), allowed="a file .sp or .va")
     chosen = _model(model)
@@ -105,21 +108,20 @@ def fit(
         flip_current=flip_current,
         flip_voltage=flip_voltage,
     )
-    quiet = str(out) == "-"
+    quiet = on_stdout(json_file)
     _report(found, every, quiet)
-    cell = fit_measured(chosen, found, fixed=held, resamples=resamples)
-    record = json.dumps({**cell.to_dict(), "cleaning": found.report.to_list()}, indent=2, ensure_ascii=False) + "\n"
-    if quiet:
-        import sys
-
-        sys.stdout.write(record)
-    else:
+    with working(f"fit of {chosen.__name__}"):
+        cell = fit_measured(chosen, found, fixed=held, resamples=resamples)
+    record = {**cell.to_dict(), "cleaning": found.report.to_list()}
+    if not quiet:
         _print(cell, found)
+    give(record, json_file)
     said = told() if quiet else stdout()
-    if out is not None and not quiet:
+    if out is not None:
         from ...physics.files import write_whole
 
-        write_whole(out, lambda name: Path(name).write_text(record, encoding="utf-8"))
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        write_whole(out, lambda name: Path(name).write_text(text, encoding="utf-8"))
         said.print(f"Model: {out}", soft_wrap=True, markup=False)
     if traces is not None:
         from ...physics.trace import write

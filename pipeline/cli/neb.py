@@ -11,11 +11,13 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from ...physics.errors import InputError
+from ...physics.errors import ConvergenceError, InputError
+from ._console import Json, failed, give, on_stdout, page, told
 from ._console import out as stdout
-from ._console import page, told
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ...physics.neb import Failure, FiniteSize, MigrationBarrier
 
 STORE = "neb.db"
@@ -59,6 +61,7 @@ def neb(
     source: Annotated[
         str | None, typer.Option("--source", help="Bib key of the calculator's paper, if halidrift does not know it.")
     ] = None,
+    json_file: Json = None,
 ) -> None:
     """Compute the barrier of a vacancy hop by the climbing-image nudged elastic band.
 
@@ -156,21 +159,23 @@ def neb(
         except KeyboardInterrupt:
             status.stop()
             kept = sum(not hasattr(run, "reason") for run in done)
-            told().print(
+            failed().print(
                 f"Interrupted. {kept} finished runs are kept in {store}; the same command continues from there.",
                 style="yellow",
                 soft_wrap=True,
             )
             raise typer.Exit(130) from None
     if not series.runs:
-        raise InputError(
+        raise ConvergenceError(
             "no run gave a barrier", got=f"{len(series.failures)} failures, listed above", action="Follow their advice"
         )
-    page().print(_sizes(series))
-    _report(series, out, data, theory.source)
+    give(_record(series), json_file)
+    if not on_stdout(json_file):
+        page().print(_sizes(series))
+    _report(series, out, data, theory.source, told() if on_stdout(json_file) else stdout())
 
 
-def _report(series: FiniteSize, out: Path, data: Path | None, source: str | None) -> None:
+def _report(series: FiniteSize, out: Path, data: Path | None, source: str | None, console: Console) -> None:
     """Literature, picture and database row."""
     from ...physics import neb as physics
     from ...physics.database import Database
@@ -178,7 +183,6 @@ def _report(series: FiniteSize, out: Path, data: Path | None, source: str | None
     from ..figures import neb as figures
     from ..figures import save
 
-    console = stdout()
     first = series.runs[0]
     try:
         value, error = physics.extrapolated(series)
@@ -268,6 +272,30 @@ def _line(run: MigrationBarrier | Failure, known: bool) -> str:
         f"{band.force_eV_angstrom:.3f} eV/angstrom, {run.wall_s:.0f} s{kept}"
     )
     return text + "".join(f"\n  {doubt}" for doubt in run.doubts)
+
+
+def _record(series: FiniteSize) -> dict[str, Any]:
+    first = series.runs[0]
+    return {
+        "material": first.material,
+        "species": first.species,
+        "theory": f"{first.theory} {first.version}",
+        "sizes": [
+            {
+                "supercell": size.size,
+                "atoms": size.atoms,
+                "runs": size.runs,
+                "mean_eV": size.mean_eV,
+                "spread_eV": size.spread_eV,
+                "low_eV": size.low_eV,
+                "high_eV": size.high_eV,
+                "crystal_eV_atom": size.crystal_eV_atom,
+                "wall_s": size.wall_s,
+            }
+            for size in series.sizes
+        ],
+        "failures": [{"size": f.size, "seed": f.seed, "reason": f.reason} for f in series.failures],
+    }
 
 
 def _sizes(series: FiniteSize) -> Table:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ._complete import cards
+from ._console import Json, Workers, bars, failed, give, on_stdout, page
 from ._console import out as stdout
-from ._console import page
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
 reproduce_app = typer.Typer(help="Reproduce a paper.", no_args_is_help=True)
 
@@ -29,13 +29,17 @@ def reproduce_john2022(
     per_class: Annotated[
         int, typer.Option("--per-class", help="Patterns of each class; the paper has 4975, fewer is a quick run.")
     ] = 4975,
-    processes: Annotated[
-        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="Name or path of a device card.")] = "john2022-ogb",
+    processes: Workers = None,
+    device: Annotated[
+        str, typer.Option("--device", help="Name or path of a device card.", autocompletion=cards)
+    ] = "john2022-ogb",
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget finished stages.")] = False,
+    json_file: Json = None,
 ) -> None:
-    """John et al. 2022: barriers, KMC, continuum, compact models, reservoir, both readouts, report."""
+    """John et al. 2022: barriers, KMC, continuum, compact models, reservoir, both readouts, report.
+
+    Example: halidrift reproduce john2022 --out results/john2022 --per-class 100
+    """
     from ..stages import check_writable
 
     check_writable(out)  # before the imports below, which take seconds
@@ -49,7 +53,7 @@ def reproduce_john2022(
             out, settings=settings, device=device, processes=processes, fresh=fresh, progress=tell
         ),
     )
-    _print(job, "John et al. 2022")
+    _finish(job, "John et al. 2022", json_file)
 
 
 @reproduce_app.command("kim2019")
@@ -64,10 +68,9 @@ def reproduce_kim2019(
         Path | None,
         typer.Option("--mnist", help="Folder of MNIST's four IDX files, plain or .gz: tries the 28 x 28 digits."),
     ] = None,
-    processes: Annotated[
-        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
-    ] = None,
+    processes: Workers = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget finished stages.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Kim et al. 2019: plasticity, retention, energy, activation energy and digits of the 2D to 3D synapses, report.
 
@@ -86,33 +89,39 @@ def reproduce_kim2019(
         out,
         lambda tell: paper.kim2019(out, settings=settings, processes=processes, fresh=fresh, progress=tell),
     )
-    _print(job, "Kim et al. 2019")
+    _finish(job, "Kim et al. 2019", json_file)
 
 
 def _run(stages: Mapping[str, str], out: Path, work: Callable[[Any], Any]) -> Any:
     """The finished job; bars while it runs, and on Ctrl-C what is finished."""
     finished: list[str] = []
-    with _bars(stdout()) as bars:
+    with bars() as shown:
         tasks: dict[str, TaskID] = {}
 
         def tell(stage: str, done: int, total: int, note: str) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stages[stage], total=total, note="")
-            bars.update(tasks[stage], completed=done, total=total, note=note)
+                tasks[stage] = shown.add_task(stages[stage], total=total, note="")
+            shown.update(tasks[stage], completed=done, total=total, note=note)
             if note:
                 finished.append(stage)
 
         try:
             return work(tell)
         except KeyboardInterrupt:
-            bars.stop()
+            shown.stop()
             kept = ", ".join(finished) or "none"
-            Console(stderr=True, highlight=False).print(
+            failed().print(
                 f"Interrupted. Finished stages: {kept}. They are kept in {out}; the same command continues from there.",
                 style="yellow",
                 soft_wrap=True,
             )
             raise typer.Exit(130) from None
+
+
+def _finish(job: Any, title: str, json_file: Path | None) -> None:
+    give(job.results, json_file)
+    if not on_stdout(json_file):
+        _print(job, title)
 
 
 def _print(job: Any, title: str) -> None:
@@ -123,19 +132,6 @@ def _print(job: Any, title: str) -> None:
         console.print(f"[bold red]not computed:[/] {name}: {escape(text)}", soft_wrap=True)
     console.print(job.results["statement"], soft_wrap=True)
     console.print(f"Report: {job.folder / 'report.html'}", soft_wrap=True)
-
-
-def _bars(console: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-    )
 
 
 def _verdicts(quantities: list[dict[str, Any]], width: int, title: str) -> Table:

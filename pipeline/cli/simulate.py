@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...physics.errors import InputError
+from ._complete import cards
+from ._console import Dask, Json, Workers, bars, check_files, failed, give, measured, on_stdout, told
 from ._console import out as stdout
-from ._console import told
 
 if TYPE_CHECKING:
     from ...physics.waveform import Waveform
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 kmc_app = typer.Typer(help="Kinetic Monte Carlo of the filament.", no_args_is_help=True)
 fem_app = typer.Typer(help="Continuum models: a film of ions, or a filament.", no_args_is_help=True)
 
-_Device = Annotated[str, typer.Argument(help="Name or path of a device card.")]
+_Device = Annotated[str, typer.Argument(help="Name or path of a device card.", autocompletion=cards)]
 _Waveform = Annotated[
     str | None,
     typer.Option(
@@ -39,11 +40,14 @@ _Vary = Annotated[
     ),
 ]
 _Peaks = Annotated[
-    list[str] | None, typer.Option("--peak", help="Turning voltage of a sweep, V; may be repeated (2 if not given).")
+    list[str] | None,
+    typer.Option("--peak", metavar="V", help="Turning voltage of a sweep; may be repeated (2V if not given)."),
 ]
-_Rate = Annotated[str | None, typer.Option("--rate", help="Rate of the sweep, V/s (1 if not given).")]
-_Compliance = Annotated[str | None, typer.Option("--compliance", help="Compliance current of the sweep, A.")]
-_Temperature = Annotated[float, typer.Option("--temperature", help="Temperature, K.")]
+_Rate = Annotated[str | None, typer.Option("--rate", metavar="V/S", help="Rate of the sweep (1V/s if not given).")]
+_Compliance = Annotated[
+    str | None, typer.Option("--compliance", metavar="A", help="Compliance current of the sweep, as 1uA.")
+]
+_Temperature = Annotated[float, measured("--temperature", "K", "Temperature of the surroundings.")]
 _Electrode = Annotated[
     str | None, typer.Option("--electrode", help="Metal of the active electrode, if not that of the card.")
 ]
@@ -172,44 +176,53 @@ def _synapse(trace: Any) -> None:
     stdout().print("  " + ", ".join(words), soft_wrap=True, markup=False)
 
 
-def _play(members: list[_Member], replicas: int, run: Callable[[_Member, Callable[[int, int], None]], Any]) -> None:
+def _play(
+    members: list[_Member],
+    replicas: int,
+    run: Callable[[_Member, Callable[[int, int], None]], Any],
+    json_file: Path | None,
+) -> None:
     """Run a series with one bar for all of it; Ctrl-C says what is finished."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from ...physics import trace as traces
 
-    console, finished = told(), _Finished()
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
-    what = TextColumn("{task.description}", markup=False)
-    with Progress(what, *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
-        task = bars.add_task("", total=len(members) * replicas)
+    finished, rows = _Finished(), []
+    with bars() as shown:
+        task = shown.add_task("", total=len(members) * replicas, note="")
         try:
             for i, member in enumerate(members):
-                bars.update(task, description=member.label)
+                shown.update(task, description=member.label)
                 finished.replicas = 0
 
                 def tell(done: int, _: int, i: int = i) -> None:
                     finished.replicas = done
-                    bars.update(task, completed=i * replicas + done)
+                    shown.update(task, completed=i * replicas + done)
 
                 trace = run(member, tell)
                 tell(replicas, replicas)
                 if member.out is not None:
                     traces.write(trace, member.out)
                 finished.members.append(member.label)
-                _told(member.out or member.store, trace)
-                _synapse(trace)
+                place = member.out or member.store
+                rows.append({"label": member.label, "file": None if place is None else str(place), **_summary(trace)})
+                if not on_stdout(json_file):
+                    _told(place, trace)
+                    _synapse(trace)
         except KeyboardInterrupt:
-            bars.stop()
-            console.print(_interrupted(members, replicas, finished), style="yellow", soft_wrap=True, markup=False)
+            shown.stop()
+            failed().print(_interrupted(members, replicas, finished), style="yellow", soft_wrap=True, markup=False)
             raise typer.Exit(130) from None
+    give(rows, json_file)
+
+
+def _summary(trace: Any) -> dict[str, Any]:
+    G = trace["conductance"]
+    return {
+        "replicas": int(trace.sizes.get("replica", 1)),
+        "instants": int(trace.sizes["time"]),
+        "lowest_conductance_S": float(G.min()),
+        "highest_conductance_S": float(G.max()),
+        "largest_current_A": float(abs(trace["current"]).max()),
+    }
 
 
 def _interrupted(members: list[_Member], replicas: int, finished: _Finished) -> str:
@@ -243,12 +256,8 @@ def kmc_run(
     transport: Annotated[str, typer.Option("--transport", help="Of ions: fast or explicit.")] = "fast",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the run, alike for every value of a series.")] = 0,
     replicas: Annotated[int, typer.Option("--replicas", help="Independent devices.")] = 1,
-    processes: Annotated[
-        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
-    ] = None,
-    dask: Annotated[
-        str | None, typer.Option("--dask", help="Scheduler of a Dask cluster that runs the replicas, tcp://host:8786.")
-    ] = None,
+    processes: Workers = None,
+    dask: Dask = None,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -262,14 +271,18 @@ def kmc_run(
     sampled: Annotated[
         bool, typer.Option("--sampled", help="Make every replica another device, drawn from the spreads of the card.")
     ] = False,
+    json_file: Json = None,
 ) -> None:
     """Play a protocol on a device, or on many, with kinetic Monte Carlo.
 
-    Without --waveform, a sweep of --peak, --rate and --compliance (1e-6 A if not given).
+    Without --waveform, a sweep of --peak, --rate and --compliance (1uA if not given).
+
+    Example: halidrift kmc run john2022-ogb --peak 1.5V --compliance 1uA --replicas 8 --out sweeps.nc
     """
     if out is None and store is None:
         raise InputError("Nothing would be kept", action="Give --out FILE.nc, --store FOLDER.zarr, or both")
     text = _protocol(waveform, peak, rate, compliance, "1uA")
+    check_files(json=json_file)
     members = _members(text, vary, temperature, electrode, out, store)
     from ...kmc import FilamentKMC, ensemble
     from ...kmc.sampled import Sampled
@@ -302,7 +315,7 @@ def kmc_run(
             progress=progress,
         )
 
-    _play(members, replicas, run)
+    _play(members, replicas, run, json_file)
 
 
 @kmc_app.command("draw")
@@ -408,15 +421,16 @@ def fem_run(
     compliance: _Compliance = None,
     temperature: _Temperature = 300.0,
     electrode: _Electrode = None,
+    json_file: Json = None,
 ) -> None:
     """Play a protocol on a device with the continuum model that its card is for: a film of ions or a filament.
 
-    Without --waveform, a sweep of --peak, --rate and --compliance (1e-3 A if not given).
+    Without --waveform, a sweep of --peak, --rate and --compliance (1mA if not given).
 
-    Example: halidrift fem run john2022-ogb --peak 2 --compliance 1e-3 --out sweep.nc
+    Example: halidrift fem run john2022-ogb --peak 2V --compliance 1mA --out sweep.nc
     """
     text = _protocol(waveform, peak, rate, compliance, "1mA")
-    _continuum(device, text, vary, temperature, electrode, out, None)
+    _continuum(device, text, vary, temperature, electrode, out, None, json_file)
 
 
 @fem_app.command("filament")
@@ -431,15 +445,16 @@ def fem_filament(
     temperature: _Temperature = 300.0,
     electrode: _Electrode = None,
     plot: _Plot = None,
+    json_file: Json = None,
 ) -> None:
     """SET and RESET of a filament: ions, current and heat about its axis.
 
-    Without --waveform, a sweep of --peak, --rate and --compliance (1e-3 A if not given).
+    Without --waveform, a sweep of --peak, --rate and --compliance (1mA if not given).
 
-    Example: halidrift fem filament john2022-ogb --peak 2 --out sweep.nc --plot sweep.png
+    Example: halidrift fem filament john2022-ogb --peak 2V --out sweep.nc --plot sweep.png
     """
     text = _protocol(waveform, peak, rate, compliance, "1mA")
-    _continuum(device, text, vary, temperature, electrode, out, plot, model="filament")
+    _continuum(device, text, vary, temperature, electrode, out, plot, json_file, model="filament")
 
 
 @fem_app.command("film")
@@ -461,6 +476,7 @@ def fem_film(
     profiles: Annotated[
         bool, typer.Option("--profiles", help="Keep, and draw, density and potential across the film.")
     ] = False,
+    json_file: Json = None,
 ) -> None:
     """Spikes on an ion film: the responses, and what they say about the synapse.
 
@@ -468,9 +484,8 @@ def fem_film(
     """
     if protocol is not None and waveform is not None:
         raise InputError("--protocol does not go with --waveform", got=protocol, action="Give one of them")
-    _continuum(
-        device, waveform or protocol or "single", vary, temperature, None, out, plot, model="film", profiles=profiles
-    )
+    text = waveform or protocol or "single"
+    _continuum(device, text, vary, temperature, None, out, plot, json_file, model="film", profiles=profiles)
 
 
 def _continuum(
@@ -481,6 +496,7 @@ def _continuum(
     electrode: str | None,
     out: Path | None,
     plot: Path | None,
+    json_file: Path | None,
     *,
     model: str | None = None,
     profiles: bool = False,
@@ -488,6 +504,7 @@ def _continuum(
     """Play a series with a continuum model; `model` is that of the card, if not given."""
     if out is None and plot is None:
         raise InputError("Nothing would be kept", action="Give --out FILE.nc, --plot FILE.png, or both")
+    check_files(json=json_file)
     members = _members(text, vary, temperature_K, electrode, out, None)
     if plot is not None:
         _check_plot(plot, bool(vary))
@@ -519,10 +536,11 @@ def _continuum(
             from ..figures.trace import overview
 
             file = plot / f"{m.label.replace('/', '_').replace(' ', '')}.png" if vary else plot
-            stdout().print(f"Picture: {save(overview(trace), file)}", soft_wrap=True, markup=False)
+            said = told() if on_stdout(json_file) else stdout()
+            said.print(f"Picture: {save(overview(trace), file)}", soft_wrap=True, markup=False)
         return trace
 
-    _play(members, 1, run)
+    _play(members, 1, run, json_file)
 
 
 def _check_plot(plot: Path, series: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from ._console import out, page
+from ._console import Json, give, on_stdout, page
 
 if TYPE_CHECKING:
     from ..provenance import Node
@@ -27,7 +26,7 @@ def trace(
             help="Short name (accuracy_icc), id (J-NN-07) or words of a number; without it, all are listed."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the tree as JSON.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Trace a number back: result, stages, compact parameters, card, barrier rows, references.
 
@@ -37,9 +36,8 @@ def trace(
 
     results = read(file)
     if name is None:
-        if as_json:
-            rows = [{"name": short, "quantity": words} for short, words in names(results)]
-            out().print_json(json.dumps(rows, ensure_ascii=False))
+        give([{"name": short, "quantity": words} for short, words in names(results)], json_file)
+        if on_stdout(json_file):
             return
         table = Table(title=f"Numbers of {results['job']}", title_justify="left")
         table.add_column("name", no_wrap=True)
@@ -49,8 +47,8 @@ def trace(
         page().print(table)
         return
     found = lineage(results, name)
-    if as_json:
-        typer.echo(json.dumps([node.to_dict() for node in found], indent=1, ensure_ascii=False))
+    give([node.to_dict() for node in found], json_file)
+    if on_stdout(json_file):
         return
     console = page()
     for node in found:

@@ -16,6 +16,7 @@ from ._style import COLOURS, below, panels, styled
 
 __all__ = [
     "confusions",
+    "conventions",
     "icc",
     "nonvolatile_iv",
     "patterns",
@@ -339,11 +340,14 @@ def patterns(responses: Mapping[str, xr.Dataset], nodes_s: NDArray[np.float64]) 
 
 
 @styled
-def confusions(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> Figure:
-    """Confusion matrices in percent: row is the true class, column the predicted one."""
+def confusions(
+    matrices: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]],
+    classes: Sequence[str],
+) -> Figure:
+    """Confusion matrices in percent with their intervals: row is the true class, column the predicted one."""
     figure, axes = panels(8.2, 3.9, 1, len(matrices))
     ticks = np.arange(len(classes))
-    for ax, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
+    for ax, (name, (matrix, low, high)) in zip(axes[0], matrices.items(), strict=True):
         image = ax.imshow(100 * matrix, cmap="cividis", vmin=0, vmax=100)
         for i in ticks:
             for j in ticks:
@@ -351,11 +355,11 @@ def confusions(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[st
                 ax.text(
                     j,
                     i,
-                    f"{share:.1f}",
+                    f"{share:.1f}\n{100 * low[i, j]:.1f}–{100 * high[i, j]:.1f}",
                     ha="center",
                     va="center",
                     color="black" if share > 55 else "white",
-                    fontsize=8.5,
+                    fontsize=7.5,
                 )
         ax.set_xticks(ticks, classes, rotation=30, ha="right")
         ax.set_yticks(ticks, classes)
@@ -365,6 +369,51 @@ def confusions(matrices: Mapping[str, NDArray[np.float64]], classes: Sequence[st
         for side in ax.spines.values():
             side.set_visible(False)
     figure.colorbar(image, ax=axes[0].tolist(), label="share of the true class (%)", shrink=0.9)
+    return figure
+
+
+@styled
+def conventions(
+    lines: Mapping[str, Mapping[str, Any]], targets: Mapping[str, tuple[float, str]], *, chance: float = 25.0
+) -> Figure:
+    """Test accuracy under each reading of the Methods, one panel for each readout, beside the paper's."""
+    titles = {"delta": "floating point, delta rule", "icc": "Icc-programmed pairs", "trees": "boosted trees: ceiling"}
+    shown = {
+        rule: [line for line in lines.values() if line["rule"] == rule and "failed" not in line] for rule in titles
+    }
+    sizes = [max(len(rows), 1) for rows in shown.values()]
+    figure, axes = panels(7.8, 1.4 + 0.26 * sum(sizes), len(titles), 1, sharex=True, height_ratios=sizes)
+    colours = {"delta": "blue", "icc": "vermillion", "trees": "green"}
+    for ax, (rule, rows) in zip(axes[:, 0], shown.items(), strict=True):
+        places = np.arange(len(rows))
+        ax.errorbar(
+            [line["accuracy"] for line in rows],
+            places,
+            xerr=[line["error"] for line in rows],
+            fmt="o",
+            color=COLOURS[colours[rule]],
+            markersize=4.5,
+            capsize=2.5,
+        )
+        ax.set_yticks(places, [line["words"] for line in rows], fontsize=7.5)
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.grid(axis="y", color="#EDEDED")
+        ax.axvline(chance, color="#9A9A9A", linewidth=0.9)
+        if rule in targets:
+            value, text = targets[rule]
+            ax.axvline(value, color=COLOURS["black"], linestyle=":", linewidth=1.1)
+            ax.annotate(
+                f"paper {text}",
+                (value, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(-3, 3),
+                textcoords="offset points",
+                ha="right",
+                fontsize=7.5,
+            )
+        ax.set_title(titles[rule], loc="left")
+    axes[-1, 0].set_xlim(chance - 8, 103)
+    axes[-1, 0].set_xlabel("test accuracy (%)")
     return figure
 
 

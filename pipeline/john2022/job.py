@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,9 @@ from ..campaign import Campaign, Progress, Stages, Step, attempt, barrier_row, f
 from ..stages import Result, Workers
 from . import report, verdicts
 
+if TYPE_CHECKING:
+    from ..conventions import States
+
 __all__ = ["STAGES", "Settings", "john2022", "stimuli"]
 
 STAGES = {
@@ -30,6 +33,7 @@ STAGES = {
     "compact": "fits of the compact models",
     "reservoir": "reservoir states",
     "readouts": "training of both readouts",
+    "conventions": "accuracy under each reading of the Methods",
     "report": "results and report",
 }
 """Stages in the order in which they run, with what they do."""
@@ -77,7 +81,7 @@ class Settings:
     compliances_A: tuple[float, ...] = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
     retention_s: float = 1e5
     epochs: int = 5
-    trainings: int = 3
+    trainings: int = 5
     samples_per_V: float = 20.0
 
     def __post_init__(self) -> None:
@@ -301,52 +305,62 @@ def _reservoir(
     return {"task": options, "nodes": reservoir.nodes, "interval_s": reservoir.interval_s, "failures": {}}, made
 
 
+def _data(states: xr.Dataset) -> States:
+    from ..conventions import States
+
+    labels = states["label"].values.astype(np.int64)
+    # every pattern has a train of its own
+    return States(states["state"].values, labels, states["device"].values.astype(np.int64), np.arange(labels.size))
+
+
 def _readouts(
     s: Settings, states: xr.Dataset, synapse: Any, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
+    from .. import conventions
     from ..readout import DeltaRuleReadout, IccReadout
+    from ..spikes import hold_out
 
-    X, y = states["state"].values, states["label"].values
-    total = 2 * s.trainings
+    data, total = _data(states), 2 * s.trainings
     out: dict[str, Any] = {"delta": [], "icc": [], "failures": {}}
     progress(0, total)
-    low, high = synapse.conductance_bounds_S
-    # the paper clips targets to 0.1-3.5 mS; the cell may not reach as far
-    bounds = (max(low, 0.1e-3), min(high, 3.5e-3))
+    bounds = conventions.bounds(synapse)
     for n in range(s.trainings):
-        train, test = _split(y, 0.1, np.random.default_rng([s.seed, _SEEDS["readouts"], n]))
-        makers = {
-            "delta": lambda n=n: DeltaRuleReadout(s.epochs, rng=np.random.default_rng([s.seed, n, 1])),
-            "icc": lambda n=n: IccReadout(
-                synapse, s.epochs, bounds_S=bounds, rng=np.random.default_rng([s.seed, n, 2])
-            ),
+        random = np.random.default_rng([s.seed, _SEEDS["readouts"], n])
+        parts = hold_out(data.labels, data.unit("pattern"), 0.1, random)
+        readouts = {
+            "delta": DeltaRuleReadout(s.epochs, rng=np.random.default_rng([s.seed, n, 1])),
+            "icc": IccReadout(synapse, s.epochs, bounds_S=bounds, rng=np.random.default_rng([s.seed, n, 2])),
         }
-        for name, make in makers.items():
-            readout = make().fit(X[train], y[train], eval_set=(X[test], y[test]))
-            entry = {
-                "history": readout.history_,
-                "train_accuracy": readout.score(X[train], y[train]),
-                "test_accuracy": readout.score(X[test], y[test]),
-                "confusion": readout.confusion(X[test], y[test]),
-                "test_patterns": len(test),
-            }
-            if name == "icc":
-                entry |= {"writes": readout.writes_per_device_, "endurance_share": readout.endurance_share_}
-            out[name].append(entry)
+        for name, readout in readouts.items():
+            entry = conventions.scored(readout, data.states, data.labels, parts)
+            counts = entry.pop("counts")
+            out[name].append(entry | {"counts": counts, "confusion": counts / counts.sum(axis=1, keepdims=True)})
             progress(len(out["delta"]) + len(out["icc"]), total)
     out["bounds_S"] = list(bounds)
     out["classes"] = json.loads(states.attrs["classes"])
     return out, {}
 
 
-def _split(labels: np.ndarray, fraction: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test indices, the same share of each class in both."""
-    test = []
-    for c in np.unique(labels):
-        members = np.flatnonzero(labels == c)
-        test.append(rng.choice(members, max(1, round(fraction * members.size)), replace=False))
-    held = np.sort(np.concatenate(test))
-    return np.setdiff1d(np.arange(labels.size), held), held
+def _conventions(
+    s: Settings, states: xr.Dataset, cell: Any, synapse: Any, workers: Workers, progress: Callable[[int, int], None]
+) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
+    from .. import conventions
+
+    data = _data(states)
+    lines = conventions.measure(
+        cell,
+        synapse,
+        per_class=s.per_class,
+        epochs=s.epochs,
+        trainings=s.trainings,
+        seed=s.seed,
+        workers=workers,
+        given=data,
+        progress=progress,
+    )
+    needed = conventions.needed(data, synapse, epochs=s.epochs, seed=s.seed)
+    failures = {name: line["failed"] for name, line in lines.items() if "failed" in line}
+    return {"lines": lines, "needed": needed, "failures": failures}, {}
 
 
 # -- the job ------------------------------------------------------------------------------------------------------
@@ -464,12 +478,31 @@ def john2022(
     stage(
         "readouts",
         {"upstream": [compact.key, reservoir.key], "seed": s.seed, "epochs": s.epochs, "trainings": s.trainings},
-        [*network, "pipeline/readout.py", "pipeline/_readout.py"],
+        [*network, "pipeline/conventions.py", "pipeline/spikes.py", "pipeline/readout.py", "pipeline/_readout.py"],
         lambda p: _readouts(s, reservoir.traces["states"], synapse, p),
         after=("reservoir", "compact"),
         settings=("seed", "epochs", "trainings"),
         models=("nonvolatile",),
     )
+    with Workers(workers_count) as workers:
+        stage(
+            "conventions",
+            {
+                "upstream": [compact.key, reservoir.key],
+                "seed": s.seed,
+                "per_class": s.per_class,
+                "epochs": s.epochs,
+                "trainings": s.trainings,
+            },
+            [
+                *network,
+                *(f"pipeline/{name}.py" for name in ("conventions", "reservoir", "spikes", "readout", "_readout")),
+            ],
+            lambda p: _conventions(s, reservoir.traces["states"], cell, synapse, workers, p),
+            after=("reservoir", "compact"),
+            settings=("seed", "per_class", "epochs", "trainings"),
+            models=("volatile", "nonvolatile"),
+        )
     _write(job, cell, synapse, lambda done, total: stage.tell("report", done, total, ""))
     stage.tell("report", 1, 1, "done")
     return job
@@ -485,7 +518,7 @@ def _write(job: Campaign, cell: Any, synapse: Any, step: Step) -> None:
         everything, fitted = parameters(job.device)
         compact, readouts = job.stages["compact"].data, job.stages["readouts"].data
         models, rules = ("volatile", "nonvolatile"), ("delta", "icc")
-        kept = ("train_accuracy", "test_accuracy", "confusion", "history")
+        kept = ("train_accuracy", "test_accuracy", "counts", "confusion", "history")
         return {
             "device": job.device.name,
             "statement": "No accuracy, confusion matrix or other network result enters any fit or any device "
@@ -496,6 +529,7 @@ def _write(job: Campaign, cell: Any, synapse: Any, step: Step) -> None:
             "fitted_parameters": {name: compact[name]["parameters"] for name in models},
             "fit_warnings": {name: compact[name]["warnings"] for name in models},
             "barriers": job.stages["barriers"].data["rows"],
+            "conventions": {key: job.stages["conventions"].data[key] for key in ("lines", "needed")},
             "readouts": {name: {key: [run[key] for run in readouts[name]] for key in kept} for name in rules},
             "references": verdicts.references(job.stages, job.device, cell, synapse),
         }

@@ -158,6 +158,7 @@ def quantities(
     _nonvolatile(add, stages, settings)
     _memory(of("reservoir"), stages["reservoir"])
     _network(of("readouts"), stages["readouts"], synapse)
+    _unstated(of("conventions"), stages["conventions"], synapse)
     return rows
 
 
@@ -451,6 +452,59 @@ def _network(add: Any, readouts: Result, synapse: Any) -> None:
     spread = synapse.value("conductance_spread_S") + synapse.value("conductance_spread_slope_1_V") * top
     key = "J-ICC-02/spread of a programmed conductance at 1 mA"
     add(key, spread, made_by="compact model", stages=("compact",))
+
+
+def _unstated(add: Any, conventions: Result, synapse: Any) -> None:
+    """What the conditions that the text leaves open do to the accuracy."""
+    lines, needed = conventions.data["lines"], conventions.data["needed"]
+    for key, name in (
+        ("X-SILENT/floating-point readout: test accuracy without any noise", "silent"),
+        ("X-MEMORY/floating-point readout: test accuracy of a device that forgets within 10 us", "memoryless"),
+    ):
+        line = lines[name]
+        note = line.get("failed") or f"{line['why']}; {line['trainings']} trainings, {line['test_patterns']} patterns"
+        add(
+            key, line.get("accuracy"), uncertainty=line.get("error"), kind="predicted", made_by="conventions", note=note
+        )
+    for who, name in (("floating-point readout", "chance"), ("Icc readout", "icc-chance")):
+        line = lines[name]
+        key = f"X-CHANCE/{who} on shuffled labels: deviation from 25 %, in standard errors of one test set"
+        value, note = None, line.get("failed", "")
+        if not note:
+            value = (line["accuracy"] - 25.0) / (100.0 * math.sqrt(0.25 * 0.75 / line["test_patterns"]))
+            note = (
+                f"{line['accuracy']:.2f} %, mean of {line['trainings']} trainings on {line['test_patterns']} patterns"
+            )
+        add(key, value, kind="predicted", made_by="conventions", note=note)
+    for rule, key in (
+        ("delta", "X-CONV/conventions that give the floating-point accuracy within 2 points"),
+        ("icc", "X-CONV/conventions that give the Icc accuracy within 2 points"),
+    ):
+        near = {
+            name: line
+            for name, line in lines.items()
+            if line["rule"] == rule and line.get("difference") is not None and abs(line["difference"]) <= 2.0
+        }
+        note = "; ".join(f"{line['words']}: {line['accuracy']:.1f} %" for line in near.values())
+        add(key, ", ".join(near) or "none", kind="predicted", made_by="conventions", note=note)
+    tried = ", ".join(f"{x:g}: {y:.1f} %" for x, y in needed["additive"])
+    add(
+        "X-NOISE/additive read noise that 91.8 % would take, over the deviation of the states",
+        needed["read_noise"],
+        kind="predicted",
+        made_by="DeltaRuleReadout",
+        note=f"one training each; {tried}",
+    )
+    tried = ", ".join(f"{x:g}: {y:.1f} %" for x, y in needed["spreads"]) or "not tried: no read noise gives 91.8 %"
+    top = synapse.conductance_bounds_S[1]
+    own = float(synapse.write_spread_S(top)) / top
+    add(
+        "X-SPREAD/spread of a write over its target that 85.14 % would take then",
+        needed["write_spread"],
+        kind="predicted",
+        made_by="IccReadout",
+        note=f"with that read noise; {tried}; KMC gives {own:.2g} at {1e3 * top:.2g} mS",
+    )
 
 
 def references(stages: Mapping[str, Result], device: Device, cell: Any, synapse: Any) -> list[str]:

@@ -372,3 +372,10 @@ def test_depression_and_too_few_intervals():
     ):
         with pytest.raises(InputError, match=told):
             characterise.facilitation(interval, index)
+
+
+def test_exchanged_states_are_no_endurance_of_zero():
+    with pytest.raises(InputError, match="Exchange"):
+        characterise.endurance_of([1e-6, 1e-6, 1e-6], [1e-9, 1e-9, 1e-9])
+    # dead from the start is another thing
+    assert characterise.endurance_of([1e-6, 1.1e-6], [1e-6, 1e-6]).cycles == 0

@@ -170,6 +170,23 @@ def test_a_cycle_that_never_sets_is_censored_and_one_that_is_on_is_left_out():
         characterise.reset_voltages(loops([3.0], [1.2]))
 
 
+def test_the_curvature_of_a_device_that_never_switches_is_no_set():
+    wave = Waveform.triangle([2.0], 1.0, samples_per_V=100.0)
+    V = wave.voltage_at(wave.times_s)
+    u = np.maximum(np.abs(V) / 0.3, 1e-9)
+    curved = 1e-9 * np.sinh(u) / u  # rises 59-fold to 2 V
+    with pytest.raises(InputError, match="same curve"):
+        characterise.set_voltage(made(wave, curved))
+    found = characterise.set_voltages(made(wave, curved))
+    assert (found.number, found.censored) == (1, 1)
+    assert found.values[0] == pytest.approx(2.0)
+    # the same with a SET at 1.2 V, and without a way back
+    on = np.where(wave.times_s > 1.2, 1e-5, curved)
+    assert characterise.set_voltage(made(wave, on), ratio=100.0) == pytest.approx(1.2, abs=0.02)
+    half = made(wave, on).isel(time=slice(0, V.size // 2))
+    assert characterise.set_voltage(half, ratio=100.0) == pytest.approx(1.2, abs=0.02)
+
+
 def test_devices_and_cycles_along_dimensions():
     both = xr.concat(
         [loops([v], [1.2]) for v in (0.805, 1.005)],

@@ -149,7 +149,7 @@ def test_export_to_a_pipe_and_to_a_file_is_the_same(run, tmp_path, monkeypatch, 
 
     for format in ("csv", "json", "latex"):
         file = tmp_path / f"table.{format}"
-        assert run("db", "export", "--format", format, "--material", "CsPbBr3", "-o", file)[0] == 0
+        assert run("db", "export", "--format", format, "--material", "CsPbBr3", "--out", file)[0] == 0
         assert file.read_text(encoding="utf-8") == Database.load().select(material="CsPbBr3").export(format)
         code, out, err = run("db", "export", "--format", format, "--material", "CsPbBr3")
         assert (code, err) == (0, "")
@@ -223,7 +223,7 @@ def test_an_output_file_must_not_be_a_folder(run, tmp_path):
     assert "--out names a folder" in err
 
 
-@pytest.mark.parametrize("wrong", [["--per-class", "3"], ["--seed", "-1"], ["--processes", "0"]])
+@pytest.mark.parametrize("wrong", [["--per-class", "3"], ["--seed", "-1"], ["--workers", "0"]])
 def test_bad_settings(run, tmp_path, wrong):
     code, _, err = run("reproduce", "john2022", "--out", tmp_path, *wrong)
     assert code == 2
@@ -301,7 +301,7 @@ def test_a_protocol_is_what_python_calls_it(run, narrow, tmp_path):
 
     device, wave = Device.load(narrow), Waveform.pulses(1.0, 2e-3, 3e-3, compliance_A=1e-6)
     out, store = tmp_path / "runs.nc", tmp_path / "runs.zarr"
-    asked = ["kmc", "run", narrow, "--waveform", PULSE, "--replicas", "3", "--seed", "5", "--processes", "1"]
+    asked = ["kmc", "run", narrow, "--waveform", PULSE, "--replicas", "3", "--seed", "5", "--workers", "1"]
     code, said, err = run(*asked, "--out", out, "--store", store, "--temperature", "310")
     assert (code, err) == (0, "")
     assert f"{out}: 3 replicas, 44 instants" in said
@@ -416,7 +416,7 @@ def test_ctrl_c_says_how_many_replicas_are_done(run, narrow, tmp_path, monkeypat
 
     monkeypatch.setattr(FilamentKMC, "simulate", interrupted)
     asked = ["kmc", "run", narrow, "--waveform", PULSE, "--vary", "compliance=1uA,1mA", "--replicas", "4"]
-    asked += ["--processes", "1", "--out", tmp_path / "out", *(["--store", tmp_path / "runs"] if kept else [])]
+    asked += ["--workers", "1", "--out", tmp_path / "out", *(["--store", tmp_path / "runs"] if kept else [])]
     code, _, err = run(*asked)
     assert code == 130
     assert "Finished: compliance=1uA. 1 of 4 replicas of compliance=1mA are done" in err

@@ -314,3 +314,11 @@ def test_synapse_forgets_and_keeps_its_populations_within_the_held_ratio():
     assert abs(weight[-1]) < 1e-3 * weight.max()
     with pytest.raises(InputError):
         cell.retention_error(0.0)
+
+
+def test_a_published_default_says_where_it_comes_from():
+    table = Stanford.of().parameters
+    assert "Verilog-A file" in table["barrier_eV"].origin
+    assert table["read_noise"].origin == table["initial_gap_m"].origin == "not estimated"
+    assert "Verilog-A file" in Stanford.of().with_values(barrier_eV=0.5).parameters["current_A"].origin
+    assert Stanford.of(barrier_eV=0.5, reason="mine").parameters["barrier_eV"].origin == "mine"

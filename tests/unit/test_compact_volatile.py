@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ PULSES = Waveform.pulses(1.0, 20e-3, 40e-3, 2, compliance_A=1e-6)
 
 def test_a_trace_follows_the_schema_and_replays():
     cell = Volatile.of(**NOISY)
-    trace = traces.check(cell.simulate(PULSES, rng=5))
+    # a generator that has been used already: the trace keeps the state it began with
+    trace = traces.check(cell.simulate(PULSES, rng=np.random.default_rng(5)))
     assert trace["state"].dims == ("time",)
     assert {"John2022", "Menzel2015", "Simmons1963"} <= set(json.loads(trace.attrs["sources"]))
     again = cell.simulate(traces.waveform_of(trace), rng=recall(trace.attrs["seed"]))
@@ -202,3 +204,27 @@ def test_a_larger_compliance_than_the_fitted_one_is_refused_where_a_filament_gro
         cell.simulate(Waveform.pulses(1.0, 20e-3, 40e-3))
     cell.simulate(Waveform.hold(0.05, 1e-3))  # a read that grows nothing needs no limit
     cell.simulate(Waveform.triangle([-2.0], 1.0))
+
+
+def test_arguments_that_would_give_a_number_by_accident_are_refused():
+    cell = Volatile.of(**VALUES)
+    wave = Waveform.triangle([1.0], 1.0, 1e-6)
+    assert cell.simulate(wave, rng=1, devices=2.0).sizes["device"] == 2
+    for bad in ({"devices": True}, {"cycles": 1.5}, {"tolerance": np.inf}, {"tolerance": np.nan}):
+        with pytest.raises(InputError):
+            cell.simulate(wave, rng=1, **bad)
+    with pytest.raises(InputError, match="tolerance"):
+        cell.respond([wave], [0.5], tolerance=-1.0)
+    with pytest.raises(InputError, match="temperature_K"):
+        cell.at(np.nan)
+
+
+def test_a_record_is_valid_json_and_says_what_it_means():
+    cell = Volatile.of(**VALUES)
+    record = json.loads(json.dumps(replace(cell, goodness={"trace 0": np.nan}).to_dict(), allow_nan=False))
+    assert np.isnan(Volatile.from_dict(record).goodness["trace 0"])
+    record["parameters"][0]["unit"] = "mS"
+    with pytest.raises(InputError, match=r"another unit.*'mS'"):
+        Volatile.from_dict(record)
+    with pytest.raises(InputError, match="twice"):
+        ParameterTable((*cell.parameters.entries, cell.parameters["conductance_on_S"]))

@@ -628,7 +628,7 @@ def table_of(data):
 def test_the_command_prints_ranking_quantities_and_warnings(run, tmp_path):
     file = write(tmp_path / "iv.csv", table_of(conduction.example("schottky", rng=5)))
     code, told, _ = run(
-        *(file, "--thickness-nm", 200, "--area-um2", 10000, "--json", tmp_path / "all.json"),
+        *(file, "--thickness", "200nm", "--area", "1e4um2", "--json", tmp_path / "all.json"),
         *("--plot", tmp_path / "laws.png", "--window", 0.1, 3.0),
     )
     assert code == 0

@@ -398,7 +398,7 @@ def run(monkeypatch, capsys):
 
 
 def test_the_command_tells_margin_sneak_current_and_size(run, tmp_path):
-    code, text, _ = run("--size", 5, "--line-ohm", 0, "--low-ohm", 1e3, "--high-ohm", 1e6)
+    code, text, _ = run("--size", 5, "--line", 0, "--low", 1e3, "--high", 1e6)
     assert code == 0
     assert text.count("9.52 %") == 3  # formula, lumped and whole network
     assert "sneak" in text
@@ -421,12 +421,12 @@ def test_the_command_tells_margin_sneak_current_and_size(run, tmp_path):
         (("--pull-up", "some"), "some"),
         (("--samples", 1), "--samples"),
         (("--voltage", 0), "--voltage"),
-        (("--line-ohm", -1), "word_segment_ohm"),
-        (("--high-ohm", 1), "high resistance"),
+        (("--line", -1), "word_segment_ohm"),
+        (("--high", 1), "high resistance"),
     ],
 )
 def test_the_command_tells_what_is_wrong(run, arguments, word):
-    code, _, told = run("--low-ohm", 1e3, "--size", 4, *arguments) if arguments[0] != "--size" else run(*arguments)
+    code, _, told = run("--low", 1e3, "--size", 4, *arguments) if arguments[0] != "--size" else run(*arguments)
     assert code == 2
     assert word in told
 

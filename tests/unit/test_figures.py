@@ -91,7 +91,15 @@ def drawn():
             slope_error_1_V=0.05,
         ),
         "patterns": john2022.patterns(dict.fromkeys(CLASSES, response), 35e-3 * np.arange(1, 31)),
-        "confusions": john2022.confusions({"one": share, "other": share}, CLASSES),
+        "confusions": john2022.confusions(dict.fromkeys(("one", "other"), (share, 0.9 * share, 1.1 * share)), CLASSES),
+        "conventions": john2022.conventions(
+            {
+                str(i): {"rule": rule, "words": "what is assumed " * i, "accuracy": 95.0 - 3 * i, "error": 1.0}
+                for i, rule in enumerate(("delta", "delta", "icc", "trees"))
+            }
+            | {"lost": {"rule": "icc", "words": "too few", "failed": "not two units"}},
+            {"delta": (91.8, "91.8 %")},
+        ),
         "training": john2022.training({"one": [history] * 2, "other": [history]}, {"one": (85.14, "paper")}),
         "set times": john2022.set_times({0.8: [1e-2, 2e-2], 1.0: [1e-3]}, {0.8: 1.5e-2, 1.0: 1e-3}),
     }

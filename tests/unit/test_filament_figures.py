@@ -515,7 +515,7 @@ def test_draw_says_what_is_missing(command, tmp_path):
 
 def test_draw_one_of_an_ensemble(command, tmp_path):
     file = tmp_path / "runs.nc"
-    many = ("--snapshots", 3, "--replicas", 2, "--processes", 1, "--out", file)
+    many = ("--snapshots", 3, "--replicas", 2, "--workers", 1, "--out", file)
     assert command("kmc", "run", "john2022-ogb", *WAVE, *many)[0] == 0
     code, _, err = command("kmc", "draw", file, "--out", tmp_path / "x.png")
     assert (code, "--replica 0" in err) == (2, True)

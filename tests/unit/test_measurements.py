@@ -135,7 +135,7 @@ def test_megavolts_are_a_slip_but_megaohms_are_not():
         ("V (V),I (A)\n0.1,nan\nnan,1e-9\n", "no two points with numbers"),
         (
             "V (V),I (A)\n" + "0.1,1e-9\n" * 12,
-            "no column is the time, which a measurement of retention needs.*--delay-s",
+            "no column is the time, which a measurement of retention needs.*--delay",
         ),
     ],
 )
@@ -470,3 +470,59 @@ DataName, Time, Vtop, Itop"""
     assert trace.attrs["kind"] == "retention"
     assert float(traces.waveform_of(trace).compliance_A[0]) == 1e-6
     assert not any("taken as" in text for text in notes(found, "assumed"))
+
+
+@pytest.mark.parametrize("which", ["found", "given", "file"])
+def test_a_limit_of_one_polarity_leaves_the_other_alone(tmp_path, which):
+    V, I = loop()  # noqa: E741
+    I = np.minimum(I, 5e-6)  # noqa: E741 - the SET is limited, the RESET current reaches 7e-6 A
+    head = ("Compliance,5,uA", "Operator,K") if which == "file" else ()
+    file = write(tmp_path / "iv.csv", {"t (s)": np.arange(V.size), "V (V)": V, "I (A)": I}, head=head)
+    found = read(file, compliance_A=5e-6 if which == "given" else None)
+    (trace,) = found.traces
+    bound = trace.lower_bound.values > 0
+    assert bound.sum() == (I >= 5e-6).sum() > 0
+    assert (trace.voltage.values[bound] > 0).all()
+    wave = traces.waveform_of(trace)
+    up, down = (wave.compliance_at(wave.times_s[sign * wave.voltage_at(wave.times_s) > 0.1]) for sign in (1, -1))
+    np.testing.assert_allclose(up, 5e-6)
+    assert np.isinf(down).all()
+    assert any("positive voltage only" in text for text in notes(found, "assumed"))
+    assert not notes(found, "warning")
+    # a limit of both
+    V, I = loop(limit=5e-6)  # noqa: E741
+    (trace,) = read(write(tmp_path / "both.csv", {"V (V)": V, "I (A)": I})).traces
+    assert (trace.voltage.values[trace.lower_bound.values > 0] < 0).any()
+
+
+@pytest.mark.parametrize("line", ["Compliance,5,uA", "Compliance (uA),5", "Current limit: 5 µA", "Icc=-5e-6"])
+def test_a_limit_above_the_table_has_the_unit_that_stands_beside_it(tmp_path, line):
+    V, I = loop(limit=5e-6)  # noqa: E741
+    (trace,) = read(write(tmp_path / "iv.csv", {"V (V)": V, "I (A)": I}, head=(line, "Operator,K"))).traces
+    assert traces.waveform_of(trace).compliance_A.max() == pytest.approx(5e-6, rel=1e-12)
+    assert trace.lower_bound.sum() > 0
+
+
+@pytest.mark.parametrize("label", ["dI/dV (S)", "Leitwert (mS)"])
+def test_siemens_are_no_seconds(tmp_path, label):
+    V, I = loop()  # noqa: E741
+    (trace,) = read(write(tmp_path / "iv.csv", {"V (V)": V, "I (A)": I, label: np.arange(V.size)}), rate_V_s=1.0).traces
+    assert float(trace.time[-1]) < 4.1  # of the rate, not of the conductance
+    (trace,) = read(write(tmp_path / "caps.csv", {"TIME (S)": np.arange(V.size), "V (V)": V, "I (A)": I})).traces
+    assert float(trace.time[-1]) == V.size - 2
+
+
+def test_columns_that_would_give_a_silent_wrong_number(tmp_path):
+    V, I = loop()  # noqa: E741
+    with pytest.raises(DataError, match="no column is the current"):
+        read(write(tmp_path / "lg.csv", {"V (V)": V, "lg I (A)": np.log10(np.abs(I) + 1e-12)}))
+    table = {"V (V)": V, "I (A)": I, "Temperature": np.full(V.size, 25.0)}
+    with pytest.raises(DataError, match="look like degrees Celsius"):
+        read(write(tmp_path / "warm.csv", table))
+    (trace,) = read(write(tmp_path / "warm.csv", table), units={"temperature": "°C"}).traces
+    assert trace.attrs["temperature_K"] == pytest.approx(298.1)
+    table = {"t (ms)": [f"{n}" if n < 1000 else f"1.{n - 1000:03d}" for n in range(960, 960 + V.size)], "V (V)": V}
+    rows = {name: [c if isinstance(c, str) else f"{c:.6g}".replace(".", ",") for c in column] for name, column in
+            {**table, "I (A)": I}.items()}  # fmt: skip
+    with pytest.raises(DataError, match=r"may separate thousands.*1\.000"):
+        read(write(tmp_path / "german.csv", rows, separator=";"))

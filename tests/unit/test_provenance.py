@@ -174,10 +174,10 @@ def test_the_command_prints_the_tree(folder):
 
 
 def test_the_command_speaks_json(folder):
-    run = CliRunner().invoke(app, ["trace", str(folder), "accuracy_icc", "--json"])
+    run = CliRunner().invoke(app, ["trace", str(folder), "accuracy_icc", "--json", "-"])
     [tree] = json.loads(run.output)
     assert tree["kind"] == "result"
     assert [c["name"] for c in tree["children"]] == ["readouts", "John2022"]
-    listed = json.loads(CliRunner().invoke(app, ["trace", str(folder), "--json"]).output)
+    listed = json.loads(CliRunner().invoke(app, ["trace", str(folder), "--json", "-"]).output)
     assert listed[0] == {"name": "accuracy_icc", "quantity": ICC.name}
     assert "J-DIFF-02" in CliRunner().invoke(app, ["trace", str(folder)]).output

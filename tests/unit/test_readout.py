@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_score
 
 from halidrift.physics.errors import InputError, ValidityError
 from halidrift.pipeline import _readout
-from halidrift.pipeline.readout import DeltaRuleReadout, IccReadout
+from halidrift.pipeline.readout import DeltaRuleReadout, IccReadout, confusion_interval
 
 LOW, HIGH = 1e-4, 3.5e-3
 
@@ -110,17 +110,14 @@ def one_update(update: str, change: float, plus: float, minus: float, **options)
         np.ones((1, 1)),
         np.array([label]),
         np.array([0]),
-        G,
-        G.copy(),
-        writes,
-        erases,
+        (G, G.copy(), writes, erases, np.zeros((2, 1, 1)), np.zeros((2, 1, 1))),
+        (np.full((2, 1, 1), np.inf), False, _readout.STICK),
+        (LOW, HIGH, 0.0, 0.0),
         eta,
         _readout.RESIDUAL,
         update,
         options.get("threshold", 0.0),
         G,
-        (LOW, HIGH),
-        (0.0, 0.0),
         np.random.default_rng(0),
     )
     return G[:, 0, 0], np.array([writes[:, 0, 0], erases[:, 0, 0]])
@@ -375,6 +372,10 @@ def test_misuse_raises(readout):
         (Pair(), {"reference": "paper"}, InputError),
         (Pair(), {"write_threshold_S": -1.0}, InputError),
         (Pair(), {"endurance_cycles": 0.0}, InputError),
+        (Pair(), {"wear": "tear"}, InputError),
+        (Pair(), {"wear_counts": "reads"}, InputError),
+        (Pair(), {"endurance_spread": -0.1}, InputError),
+        (Pair(), {"pulse_s": 0.0}, InputError),
         (Pair(), {"bounds_S": (1e-4, 1e-2)}, InputError),
         (Pair(), {"bounds_S": (1e-3, 5e-4)}, InputError),
         (Pair(), {"initial_S": (5e-3, 1e-4)}, InputError),
@@ -394,6 +395,112 @@ def test_a_spread_that_is_not_linear_is_refused():
 
     with pytest.raises(ValidityError, match="not linear"):
         IccReadout(Curved(), rng=0).fit(*EASY)
+
+
+# -- wear, energy, intervals -----------------------------------------------------------------------------------
+
+
+def test_stuck_cells_keep_the_conductance_of_their_last_cycle():
+    """Life of 100 writes, 800 patterns: after epoch 1 nothing moves, and every later pulse is still counted."""
+    one = IccReadout(Pair(), 1, wear="stick", endurance_cycles=100, rng=0).fit(*EASY)
+    five = IccReadout(Pair(), 5, wear="stick", endurance_cycles=100, rng=0).fit(*EASY)
+    np.testing.assert_array_equal(one.conductances_S_, five.conductances_S_)
+    assert five.writes_.min() == 5 * 800
+    assert five.worn_share_ == 1.0
+    fresh = IccReadout(Pair(), 5, rng=0).fit(*EASY)
+    assert fresh.worn_share_ == 0.0
+    assert np.isinf(fresh.life_cycles_).all()
+    assert not np.array_equal(fresh.conductances_S_, five.conductances_S_)
+
+
+def test_a_long_life_changes_nothing():
+    """The same random numbers, so the weights of a cell that never wears."""
+    never = IccReadout(Pair(), 2, rng=0).fit(*EASY)
+    later = IccReadout(Pair(), 2, wear="stick", endurance_cycles=1e9, rng=0).fit(*EASY)
+    assert later.worn_share_ == 0.0
+    np.testing.assert_array_equal(later.conductances_S_, never.conductances_S_)
+
+
+def test_a_closing_window_reaches_the_share_of_the_target_that_is_left():
+    """One pair, exact writes towards the upper bound: after n writes low + (target - low) exp(1 - n/life)."""
+    life, n = 10, 25
+    cells = tuple(np.full((2, 1, 1), HIGH) for _ in range(2)) + tuple(np.zeros((2, 2, 1, 1), dtype=np.int64))
+    cells += tuple(np.zeros((2, 2, 1, 1)))
+    cells[2][:] = n
+    _readout.write(
+        cells,
+        (np.full((2, 1, 1), float(life)), False, _readout.WINDOW),
+        (LOW, HIGH, 0.0, 0.0),
+        0,
+        0,
+        0,
+        HIGH,
+        np.random.default_rng(0),
+    )
+    assert cells[0][0, 0, 0] == pytest.approx(LOW + (HIGH - LOW) * np.exp(1 - n / life), rel=1e-12)
+
+
+def test_cycles_may_be_counted_by_their_erases():
+    writes = IccReadout(Pair(), 1, wear="stick", endurance_cycles=200, rng=0).fit(*EASY)
+    erases = IccReadout(Pair(), 1, wear="stick", wear_counts="erase", endurance_cycles=200, rng=0).fit(*EASY)
+    assert (writes.erases_ <= writes.writes_).all()
+    assert writes.worn_share_ == 1.0
+    assert erases.worn_share_ == np.mean(erases.erases_ > 200)
+    assert 0.0 < erases.worn_share_ <= 1.0
+
+
+def test_lives_are_lognormal_around_the_endurance():
+    """64 cells: median within 4 standard errors of a median, deviation within 5 of its own."""
+    lives = IccReadout(Pair(), 1, wear="stick", endurance_spread=0.5, rng=0).fit(*EASY).life_cycles_
+    logs = np.log(lives / 5655.0)
+    assert np.median(logs) == pytest.approx(0.0, abs=4 * 0.5 * np.sqrt(np.pi / 2 / logs.size))
+    assert logs.std() == pytest.approx(0.5, rel=5 / np.sqrt(2 * logs.size))
+
+
+def test_energy_is_that_of_every_pulse():
+    """Of one write and one erase by hand: 5 V at Icc = G/2 V for 5 ms, (7 V)^2 G for 5 ms."""
+
+    class Programmed(Pair):
+        def compliance_for(self, G):
+            return np.asarray(G) / 2.0
+
+    readout = IccReadout(Programmed(0.0), 1, rng=0).fit(EASY[0][:4], EASY[1][:4])
+    assert readout.energy_J_.shape == readout.writes_.shape
+    low = 5.0 * readout.writes_ * LOW / 2 * 5e-3
+    high = 5.0 * readout.writes_ * HIGH / 2 * 5e-3 + 49.0 * readout.erases_ * HIGH * 5e-3
+    assert (readout.energy_J_ >= low).all()
+    assert (readout.energy_J_ <= high).all()
+    target, before = 1e-3, 2e-3
+    readout._written[:], readout._erased[:], readout.writes_[:] = target, before, 1
+    expected = 5e-3 * (5.0 * target / 2.0 + 49.0 * before)
+    np.testing.assert_allclose(readout.energy_J_, expected, rtol=1e-9)
+    with pytest.raises(InputError, match="compliance_for"):
+        _ = noiseless().fit(*EASY).energy_J_
+
+
+def test_confusion_intervals_cover_the_truth_as_often_as_they_say():
+    """400 experiments of 5 trainings, 100 patterns a class: coverage of 95 % at least, less 4 standard errors."""
+    rng, truth = np.random.default_rng(0), np.array([[0.9, 0.1], [0.3, 0.7]])
+    inside = 0
+    for _ in range(400):
+        counts = np.array([[rng.multinomial(100, row) for row in truth] for _ in range(5)])
+        mean, low, high = confusion_interval(counts)
+        inside += int(low[0, 0] <= truth[0, 0] <= high[0, 0])
+        assert ((low <= mean) & (mean <= high)).all()
+    assert inside / 400 >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / 400)
+
+
+def test_one_training_has_wilson_s_interval():
+    """90 of 100: 0.8256 to 0.9448 at 95 %."""
+    _, low, high = confusion_interval([[[90, 10], [0, 100]]])
+    assert low[0, 0] == pytest.approx(0.8256, abs=1e-4)
+    assert high[0, 0] == pytest.approx(0.9448, abs=1e-4)
+    assert low[1, 1] < 1.0 == high[1, 1]
+    for wrong in ([[1, 2], [3, 4]], [[[0, 0], [1, 1]]], [[[-1, 2], [1, 1]]]):
+        with pytest.raises(InputError):
+            confusion_interval(wrong)
+    with pytest.raises(InputError, match="level"):
+        confusion_interval([[[1, 1], [1, 1]]], level=1.0)
 
 
 def test_an_unknown_schedule_raises():

@@ -308,13 +308,27 @@ def test_results_follow_the_schema(finished):
 def test_the_report_stands_alone(finished):
     job, _ = finished
     page = (job.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 9
+    assert page.count("data:image/png;base64,") == 10
     assert 'src="http' not in page
     assert "<link" not in page
     assert "<script" not in page
     for row in job.results["quantities"]:
         assert row["id"] in page
         assert f'class="{row["verdict"]}"' in page or row["verdict"].startswith("no number")
+
+
+@pytest.mark.slow
+def test_the_table_of_conventions_begins_with_the_readouts_of_the_job(finished):
+    """Same trains, splits and seeds: the literal lines are the numbers of the readout stage, to the last digit."""
+    job, _ = finished
+    lines, readouts = job.results["conventions"]["lines"], job.results["readouts"]
+    for name, rule in (("literal", "delta"), ("icc", "icc")):
+        accuracy = 100.0 * float(np.mean(readouts[rule]["test_accuracy"]))
+        assert lines[name]["accuracy"] == pytest.approx(accuracy, rel=1e-12)
+    assert all(line["why"] for line in lines.values())
+    page = (job.folder / "report.html").read_text(encoding="utf-8")
+    assert "What the accuracy depends on" in page
+    assert lines["phase"]["words"] in page
 
 
 @pytest.mark.slow

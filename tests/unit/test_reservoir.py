@@ -11,7 +11,7 @@ from halidrift.physics import trace
 from halidrift.physics.errors import InputError, ValidityError
 from halidrift.physics.waveform import Waveform
 from halidrift.pipeline.readout import DeltaRuleReadout
-from halidrift.pipeline.reservoir import Reservoir
+from halidrift.pipeline.reservoir import MaskedReservoir, Reservoir
 from halidrift.pipeline.spikes import FiringPatterns
 
 OFF, ON = 1e-9, 1e-6
@@ -264,3 +264,87 @@ def test_a_cell_that_answers_nonsense_is_caught(task):
 
     with pytest.raises(InputError, match="finite conductance"):
         Reservoir(Broken()).transform(task.trains[:2])
+
+
+# -- sequences and masks -------------------------------------------------------------------------------------
+
+
+def test_series_are_states_in_the_layout_of_reservoirpy(task):
+    """(series, timesteps, units): nodes are the steps, the device is the unit; ReservoirPy 0.4 takes rows of it."""
+    reservoir = Reservoir(Many(), nodes=20)
+    series = reservoir.series(task.trains[:4])
+    assert series.shape == (4, 20, 1)
+    np.testing.assert_array_equal(series[:, :, 0], reservoir.transform(task.trains[:4]))
+
+
+def test_masked_nodes_of_one_sample_are_the_exact_solution():
+    """Mask 1, 0, 1 on a leaky integrator: growth, decay, growth, 5 ms each; relative 1e-3 for the 1 us edges."""
+    states = MaskedReservoir(Many(), nodes=3, node_s=5e-3, mask=[1, 0, 1]).transform([1.0, 0.0])
+    assert states.shape == (1, 2, 3)
+    x, expected = 0.0, []
+    for on in (1, 0, 1, 0, 0, 0):
+        x = 1 - (1 - x) * np.exp(-5 / 10) if on else x * np.exp(-5 / 15)
+        expected.append(OFF + (ON - OFF) * x)
+    np.testing.assert_allclose(states.ravel(), expected, rtol=1e-3)
+
+
+def test_voltages_of_the_mask_reach_the_device():
+    """low + (high - low) mask u, held to the end of each node."""
+    cell = Recorder()
+    MaskedReservoir(cell, nodes=2, node_s=5e-3, mask=[1.0, 0.5], low_V=0.2, high_V=1.2).transform([[0.5, 1.0]] * 2)
+    for seen in cell.seen:
+        np.testing.assert_allclose(seen.voltage_at([2.5e-3, 5e-3, 7.5e-3, 12e-3, 18e-3]), [0.7, 0.7, 0.45, 1.2, 0.7])
+        assert (seen.compliance_A == 1e-6).all()
+    np.testing.assert_allclose(cell.times, 5e-3 * np.arange(1, 5))
+
+
+def test_masks_are_drawn_once_and_use_both_values():
+    for seed in range(20):
+        mask = MaskedReservoir(None, nodes=3, mask_seed=seed).mask_values
+        assert set(mask) == {0.0, 1.0}
+        np.testing.assert_array_equal(mask, MaskedReservoir(None, nodes=3, mask_seed=seed).mask_values)
+    assert MaskedReservoir(None, nodes=1).mask_values.tolist() == [1.0]
+
+
+def test_masked_reservoirs_follow_scikit_learn():
+    reservoir = MaskedReservoir(Many(), nodes=4, rng=3)
+    copy = clone(reservoir)
+    assert copy.get_params()["nodes"] == 4
+    inputs = np.random.default_rng(0).random((5, 6))
+    np.testing.assert_array_equal(copy.transform(inputs), reservoir.fit_transform(inputs))
+    assert reservoir.sources == ("Kim2019",)
+    assert reservoir.period_s == pytest.approx(20e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "series"),
+    [
+        ({"nodes": 0}, [0.5]),
+        ({"node_s": 1e-6}, [0.5]),
+        ({"mask": [1.0]}, [0.5]),
+        ({"mask": [2.0, 0.0]}, [0.5]),
+        ({"high_V": 0.0}, [0.5]),
+        ({}, [1.5]),
+        ({}, [np.nan]),
+        ({}, []),
+    ],
+)
+def test_bad_masks_raise(wrong, series):
+    with pytest.raises(InputError):
+        MaskedReservoir(Many(), **{"nodes": 2, **wrong}).transform(series)
+
+
+def test_kinetic_monte_carlo_is_a_cell_like_any_other():
+    """A pulse that ends at a node leaves the filament ON, one that ended 60 ms before has relaxed; seeds replay."""
+    from halidrift import Device
+    from halidrift.kmc import FilamentKMC
+
+    device = FilamentKMC(Device.load("john2022-ogb"))
+    trains = [
+        Waveform.spikes([onset], amplitude_V=1.0, width_s=20e-3, duration_s=0.1, compliance_A=1e-6)
+        for onset in (0.07, 0.01)
+    ]
+    reservoir = Reservoir(device, nodes=1, first_s=0.089)
+    states = reservoir.transform(trains, rng=1)
+    assert states[0, 0] > 10 * states[1, 0]
+    np.testing.assert_array_equal(states, reservoir.transform(trains, rng=1))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 
 from halidrift.physics.errors import InputError
-from halidrift.pipeline.spikes import CLASSES, FiringPatterns
+from halidrift.pipeline.spikes import CLASSES, FiringPatterns, pulse_words
 
 WIDTH = 20e-3
 
@@ -216,3 +218,32 @@ def test_bad_splits_raise():
         task.split(by="class")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="test_fraction"):
         task.split(1.0)
+
+
+def test_splits_serve_scikit_learn():
+    """Each split is one of `split`; groups stay whole in scikit-learn's own splitters too."""
+    task = FiringPatterns(per_class=40, devices=8, shared_trains=True)
+    splits = task.splits(3, by="device", rng=2)
+    assert splits.get_n_splits() == 3
+    features = np.eye(4)[task.labels] + 0.01 * np.arange(160)[:, None] / 160
+    scores = cross_val_score(LinearDiscriminantAnalysis(), features, task.labels, cv=splits)
+    assert scores.shape == (3,)
+    for train, test in splits.split(features):
+        assert not np.intersect1d(task.device[train], task.device[test]).size
+    assert len({tuple(test) for _, test in splits.split()}) > 1
+    folds = StratifiedGroupKFold(4).split(features, task.labels, task.unit("train"))
+    assert all(not np.intersect1d(task.train[a], task.train[b]).size for a, b in folds)
+    with pytest.raises(InputError, match="another set"):
+        next(splits.split(features[:10]))
+
+
+def test_words_are_all_bit_patterns_as_pulses():
+    words, streams = pulse_words(4)
+    assert words.tolist() == [[int(b) for b in f"{i:04b}"] for i in range(16)]
+    for word, stream in zip(words, streams, strict=True):
+        assert pulses(stream) == word.sum()
+        np.testing.assert_array_equal(stream.voltage_at(0.04 * np.arange(4) + 0.01), word)
+        assert stream.duration_s == streams[0].duration_s == pytest.approx(0.145, abs=1e-5)
+    for wrong in ({"bits": 0}, {"bits": 13}, {"period_s": 20e-3}, {"width_s": 0.0}, {"rest_s": -1.0}):
+        with pytest.raises(InputError):
+            pulse_words(**wrong)
