@@ -276,7 +276,7 @@ def test_every_command_in_a_page_exists(file):
         ("halidrift kmc jump john2022-ogb", "has no"),
         ("halidrift kmc run john2022-ogb --snapshot-count 4", "snapshot-count"),
         ("halidrift devices too many words", "extra"),
-        ("halidrift conduction iv.csv --thickness-nm", "argument"),
+        ("halidrift conduction iv.csv --thickness", "argument"),
         ("make everything", "everything"),
         ("python examples/none.py", "no examples"),
         ("pip install 'halidrift[moon]'", "moon"),
