@@ -17,7 +17,7 @@ from halidrift.pipeline.cli import app
 
 FIGURES = {"crossbar.png": "Voltages, currents and read margin of an array of 64 x 64 rectifying cells"}
 FAST = True
-OPTIONS = "--size 64 --line-ohm 2.5 --low-ohm 1e4 --high-ohm 1e7 --scheme third --law rectifying"
+OPTIONS = "--size 64 --line 2.5ohm --low 10kohm --high 10Mohm --scheme third --law rectifying"
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -28,13 +29,13 @@ HEADS = {
 }
 
 
-def take(results: Path) -> Path:
+def take(results: Path, revision: str) -> Path:
     """Take the quantities of a finished job over; a quick run is refused."""
     found = json.loads(results.read_text(encoding="utf-8"))
     settings = found["settings"]
     if settings.get("quick") or settings.get("per_class", 4975) < 4975:
         raise SystemExit(f"{results} is a quick run: its numbers are no validation")
-    kept = {name: found[name] for name in KEEP}
+    kept = {name: found[name] for name in KEEP} | {"revision": revision}
     kept["quantities"] = [{name: row[name] for name in ROW} for row in found["quantities"]]
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{found['job']}.json"
@@ -93,7 +94,7 @@ def page() -> str:
                 lines.append(f"| {TITLES.get(job, job)} | {kind} | {hits} | {misses} |")
     lines.append("")
     for job, found in jobs.items():
-        lines += [f"## {TITLES.get(job, job)}", "", f"`halidrift reproduce {job}`, halidrift {found['version']}.", ""]
+        lines += [f"## {TITLES.get(job, job)}", "", f"`halidrift reproduce {job}` at revision {found['revision']}.", ""]
         lines += [found["statement"], ""]
         for verdict, head in HEADS.items():
             rows = [row for row in found["quantities"] if row["verdict"] == verdict]
@@ -115,5 +116,8 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
+    revision = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=FOLDER.parent, capture_output=True, text=True, check=True
+    ).stdout.strip()
     for folder in sys.argv[1:]:
-        print(take(Path(folder) / "results.json"))
+        print(take(Path(folder) / "results.json", revision))

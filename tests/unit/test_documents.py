@@ -380,7 +380,7 @@ def test_the_results_on_the_page_are_those_of_the_targets_in_the_code(job):
 def test_a_quick_run_is_no_validation(tmp_path):
     (tmp_path / "results.json").write_text('{"job": "john2022", "settings": {"per_class": 40}}', encoding="utf-8")
     with pytest.raises(SystemExit, match="quick run"):
-        extension("verdicts").take(tmp_path / "results.json")
+        extension("verdicts").take(tmp_path / "results.json", "none")
 
 
 # ---- examples
