@@ -1,8 +1,8 @@
 """Figures of merit of simulated devices, with distributions and what is censored.
 
-Set voltages at three sweep rates, switching and relaxation times of pulses (both kinetic Monte Carlo of the card of John's
-device), and plasticity and forgetting of an ion film of Kim's n = 3: everything that `halidrift characterise` draws from
-the traces that it is given. The picture of docs/characterise.md.
+Set voltages at three sweep rates, switching and relaxation times of pulses (both kinetic Monte Carlo of the card of
+John's device), and plasticity and forgetting of an ion film of Kim's n = 3: everything that `halidrift
+characterise` draws from the traces that it is given. The picture of docs/characterise.md.
 
     python examples/figures_of_merit.py                 characterise.png, here
     python examples/figures_of_merit.py --out pictures  in this folder
@@ -37,7 +37,7 @@ def main() -> None:
         sweep = Waveform.triangle([1.5], rate_V_s, 1e-6, samples_per_V=100)
         traces.append(ensemble.run(filament, sweep, 3, rng=2, processes=1))
     traces += [film.simulate(synapse.pair(gap_s)) for gap_s in (20e-3, 60e-3, 120e-3, 180e-3)]
-    traces += [film.simulate(wave) for wave in synapse.amplitudes().values()]
+    traces.append(film.simulate(synapse.amplitudes()))
     traces += [film.simulate(synapse.update()), film.simulate(synapse.retention(watch_s=0.2, samples=40))]
     report = characterise.report(traces)
     print(report)
