@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from ..physics.errors import InputError
+from ..physics.errors import InputError, ValidityError
 from ..physics.files import write_whole
 from . import laws
 from .model import CompactModel
@@ -85,7 +85,31 @@ def _nonvolatile(model: Any) -> dict[str, Any]:
     return {
         "resets": not math.isnan(model.value("reset_voltage_V")),
         "compliance_A": model.value("compliance_high_A"),
+        "offset_at": _offset_at(model),
     }
+
+
+def _offset_at(model: Any) -> float:
+    """ln(G / G_off) from which on a negative intercept b counts in the circuit, which grows G to a I + b.
+
+    It knows the current, not the limit. At V_set it grows while a V_set G + b > G: beyond g = -b / (a V_set - 1) only,
+    so b must wait until G has passed that. The mean of g and the smallest programmed conductance is above g wherever
+    the limit holds the device below V_set.
+    """
+    gain = model.value("conductance_slope_1_V") * model.value("set_voltage_V") - 1.0
+    low, _ = model.conductance_bounds_S
+    held = model.value("compliance_low_A") / low
+    if gain <= 0.0 or held >= model.value("set_voltage_V"):
+        raise ValidityError(
+            "The smallest fitted compliance does not limit the current at the SET voltage, so a circuit, which knows "
+            "its current only, would not find the programmed conductance",
+            got=f"{model.value('compliance_low_A'):g} A through {low:g} S, {held:.3g} V",
+            allowed=f"below the SET voltage, {model.value('set_voltage_V'):g} V",
+            action="Restrict the model to compliances that limit, or use it in Python",
+        )
+    unstable = max(-model.value("conductance_intercept_S"), 0.0) / gain
+    closed = 2.0 * model.value("conductance_off_S")
+    return math.log(max(closed, math.sqrt(unstable * low)) / model.value("conductance_off_S"))
 
 
 def _stanford(model: Any) -> dict[str, Any]:
@@ -181,6 +205,8 @@ def export(model: CompactModel, path: str | os.PathLike[str]) -> Path:
     ------
     InputError
         If the suffix is unknown, or the stem no identifier.
+    ValidityError
+        If a circuit cannot do what the model does: a `NonVolatile` that its smallest compliance does not limit.
     OutputError
         If the file cannot be written.
 

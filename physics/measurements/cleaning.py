@@ -133,7 +133,7 @@ def _limits(
             mask, limit = clipped(block.voltage_V, np.abs(block.current_A), common)
         if limit not in sides:  # of all cycles together: one that stays OFF passes no limit
             alike = [piece[0] for piece, (_, other, _) in zip(pieces, found, strict=True) if other in (limit, math.inf)]
-            alike = [*alike, block]
+            alike = alike if any(b is block for b in alike) else [*alike, block]
             volts, amps = (np.concatenate([getattr(b, name) for b in alike]) for name in ("voltage_V", "current_A"))
             sides[limit] = limited_side(volts, amps, limit)
             if sides[limit]:

@@ -26,6 +26,7 @@ _LEVELS = 0.7  # share of the points that three of fifty bins hold in a train of
 _TURN = 0.02  # share of the span by which a voltage must come back to count as turned
 _FLAT = 0.01  # relative scatter of a current that the source limits
 _AT_LIMIT = 0.98  # share of the limit from which on a current counts as limited
+_OPEN = 0.05  # share of the voltage at which a plateau begins by which it must outlast it on the way back
 _BEYOND = 1.05  # share of the limit from which on a current tells that there was none
 
 
@@ -81,11 +82,13 @@ def kind_of(time_s: ArrayLike, voltage_V: ArrayLike) -> str:
     Notes
     -----
     Retention: the voltage stays within 2 % of its size. Pulses: seven tenths of the way of the voltage are jumps over
-    three tenths of its span, or seven tenths of at least twenty points sit at three levels. A sweep is what is left.
+    three tenths of its span, or seven tenths of at least twenty points sit at three levels. A sweep is what is left, so
+    one of three steps a branch or fewer counts as pulses.
 
     Examples
     --------
-    >>> kind_of(np.arange(5.0), [0.0, 1.0, 2.0, 1.0, 0.0]), kind_of(np.arange(6.0), [0, 1, 1, 0, 0, 1])
+    >>> sweep = [0.0, 0.5, 1.0, 1.5, 2.0, 1.5, 1.0, 0.5, 0.0]
+    >>> kind_of(np.arange(9.0), sweep), kind_of(np.arange(6.0), [0, 1, 1, 0, 0, 1])
     ('sweep', 'pulses')
     """
     _, voltage = _columns(time_s, voltage_V)
@@ -277,8 +280,9 @@ def clipped(
     Without a known limit: at least four points in a row whose current stays within 1 % of the largest while the
     voltage changes by a fifth or more. No device does so by itself, except one whose differential conductance
     vanishes there. If the largest currents show no plateau, each polarity is looked at by itself: a SET is often
-    limited and the RESET after it not. Then the mask holds points of that polarity only, as it does for a known limit
-    that the currents of one polarity pass (:func:`limited_side`).
+    limited and the RESET after it not. Such a plateau counts if it is left at a smaller voltage than it was entered, as
+    behind a SET; a device that saturates at one polarity goes back as it came. Then the mask holds points of that
+    polarity only, as it does for a known limit that the currents of one polarity pass (:func:`limited_side`).
 
     Examples
     --------
@@ -295,7 +299,7 @@ def clipped(
         return _at_limit(V, size, float(compliance_A)), float(compliance_A)
     level = _plateau(V, size)
     if level is None:
-        sides = [found for sign in (1, -1) if (found := _plateau(V[sign * V > 0], size[sign * V > 0])) is not None]
+        sides = [found for sign in (1, -1) if (found := _after_set(V[sign * V > 0], size[sign * V > 0])) is not None]
         if len(sides) != 1:  # two limits cannot be told by one number
             return none, np.inf
         level = sides[0]
@@ -322,8 +326,9 @@ def limited_side(voltage_V: ArrayLike, current_A: ArrayLike, compliance_A: float
     beyond = {sign: int((size[sign * V > 0] > _BEYOND * compliance_A).sum()) for sign in (1, -1)}
     held = {sign: int((np.abs(size[sign * V > 0] / compliance_A - 1.0) <= 2 * _FLAT).sum()) for sign in (1, -1)}
     for sign in (1, -1):
-        # an overshoot or two on this side hide no limit
-        if held[sign] >= 3 and beyond[-sign] >= 2 and beyond[-sign] > 2 * beyond[sign]:
+        # an overshoot or two hide no limit, on either side
+        passed = beyond[-sign] >= 2 and beyond[-sign] > max(held[-sign], 2 * beyond[sign])
+        if held[sign] >= 3 and passed:
             return sign
     return 0
 
@@ -332,6 +337,15 @@ def _at_limit(V: Array, size: Array, limit: float) -> NDArray[np.bool_]:
     side = limited_side(V, size, limit)
     mask: NDArray[np.bool_] = size >= _AT_LIMIT * limit
     return mask & (np.sign(V) == side) if side else mask
+
+
+def _after_set(V: Array, size: Array) -> float | None:
+    """The plateau of one polarity, if the device was ON when it left it."""
+    level = _plateau(V, size)
+    if level is None:
+        return None
+    there = np.flatnonzero(size >= _AT_LIMIT * level)
+    return level if abs(V[there[-1]]) < (1.0 - _OPEN) * abs(V[there[0]]) else None
 
 
 def _plateau(V: Array, size: Array) -> float | None:

@@ -15,8 +15,10 @@ from .check import check
 from .conduction import conduction
 from .crossbar import crossbar
 from .db import db_app
+from .design import design
 from .devices import device_app, devices
 from .doctor import doctor
+from .explain import explain
 from .export import export
 from .fit import fit
 from .neb import neb
@@ -43,6 +45,8 @@ _ORDER = (
     "export",
     "crossbar",
     "reproduce",
+    "explain",
+    "design",
     "trace",
     "doctor",
     "version",
@@ -77,6 +81,8 @@ app.command("fit")(fit)
 app.command("export")(export)
 app.command("crossbar")(crossbar)
 app.add_typer(reproduce_app, name="reproduce")
+app.command("explain")(explain)
+app.command("design")(design)
 app.command("trace")(trace)
 app.command("doctor")(doctor)
 

@@ -8,7 +8,7 @@ import pytest
 
 from halidrift.compact import MODELS, NonVolatile, Stanford, Volatile, bench
 from halidrift.compact.export import element_name, load, render
-from halidrift.physics.errors import InputError, OutputError
+from halidrift.physics.errors import InputError, OutputError, ValidityError
 from halidrift.physics.waveform import Waveform
 
 CELL = {
@@ -196,3 +196,28 @@ def test_the_command_runs_its_bench(export, tmp_path):
     assert "largest current 1e-06 A" in out
     table = np.loadtxt(tmp_path / "b/result.txt")
     assert table[:, 3].max() == pytest.approx(1e-6, rel=1e-4)
+
+
+# -- a conductance that is no multiple of the current -----------------------------------------------------------------
+
+SWITCH = {"conductance_slope_1_V": 3.0, "compliance_low_A": 2e-5, "compliance_high_A": 1e-3, "set_voltage_V": 0.9}
+
+
+@needs_ngspice
+@pytest.mark.parametrize(("intercept", "off"), [(-2e-5, 1e-7), (-1e-5, 5e-6), (2e-5, 1e-6)])
+def test_a_negative_intercept_does_not_keep_the_circuit_off(tmp_path, intercept, off):
+    cell = NonVolatile.of(conductance_intercept_S=intercept, conductance_off_S=off, **SWITCH)
+    for limit in (2e-5, 3e-4):
+        wave = Waveform.triangle([1.5], 2.0, limit)
+        found = bench.run(bench.write(cell, wave, tmp_path, step_s=1e-3))
+        # the current of a circuit is finite at its end, where the conductance is read
+        assert float(found.conductance[-1]) == pytest.approx(float(cell.simulate(wave).conductance[-1]), rel=1e-3)
+
+
+def test_a_compliance_that_does_not_limit_is_refused_for_a_circuit():
+    weak = NonVolatile.of(
+        **{**SWITCH, "conductance_slope_1_V": 1.0}, conductance_intercept_S=1e-6, conductance_off_S=1e-7
+    )
+    for language in ("sp", "va"):
+        with pytest.raises(ValidityError, match="does not limit"):
+            render(weak, language, "device")

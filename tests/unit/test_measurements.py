@@ -1,5 +1,7 @@
 """Reading, segmentation and cleaning of measured files, point by point."""
 
+import doctest
+import importlib
 import json
 import re
 from itertools import pairwise
@@ -489,10 +491,18 @@ def test_a_limit_of_one_polarity_leaves_the_other_alone(tmp_path, which):
     assert np.isinf(down).all()
     assert any("positive voltage only" in text for text in notes(found, "assumed"))
     assert not notes(found, "warning")
-    # a limit of both
+    # a limit of both, with an overshoot at the SET
     V, I = loop(limit=5e-6)  # noqa: E741
     (trace,) = read(write(tmp_path / "both.csv", {"V (V)": V, "I (A)": I})).traces
     assert (trace.voltage.values[trace.lower_bound.values > 0] < 0).any()
+    I[int(np.argmax(I >= 5e-6))] = 1.5e-5
+    (trace,) = read(write(tmp_path / "over.csv", {"V (V)": V, "I (A)": I})).traces
+    sides = np.sign(trace.voltage.values[trace.lower_bound.values > 0])
+    assert set(sides) == {1.0, -1.0}
+    # a reverse current that saturates is none
+    _, I = loop()  # noqa: E741
+    I = np.where(V < 0, -1e-6 * np.tanh(-20 * V), I)  # noqa: E741
+    assert clipped(V, I)[1] == np.inf
 
 
 @pytest.mark.parametrize("line", ["Compliance,5,uA", "Compliance (uA),5", "Current limit: 5 µA", "Icc=-5e-6"])
@@ -526,3 +536,10 @@ def test_columns_that_would_give_a_silent_wrong_number(tmp_path):
             {**table, "I (A)": I}.items()}  # fmt: skip
     with pytest.raises(DataError, match=r"may separate thousands.*1\.000"):
         read(write(tmp_path / "german.csv", rows, separator=";"))
+
+
+@pytest.mark.parametrize("module", ["report", "segmenting", "text"])
+def test_examples_are_true(module):
+    found = doctest.testmod(importlib.import_module(f"halidrift.physics.measurements.{module}"))
+    assert found.attempted > 0
+    assert found.failed == 0
