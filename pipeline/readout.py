@@ -483,15 +483,15 @@ class IccReadout(_Readout):
     def energy_J_(self) -> NDArray[np.float64]:
         r"""Energy that the source delivered to each cell in training, J.
 
-        Notes
-        -----
-        A write draws its compliance current at `write_V` for `pulse_s`, an erase the current of the filament at
-        `erase_V`. The filament is taken to last for the whole pulse; it breaks earlier, so an erase is an upper bound.
-
         Raises
         ------
         InputError
             If the cell cannot tell the compliance of a conductance.
+
+        Notes
+        -----
+        A write draws its compliance current at `write_V` for `pulse_s`, an erase the current of the filament at
+        `erase_V`. The filament is taken to last for the whole pulse; it breaks earlier, so an erase is an upper bound.
         """
         self._fitted()
         if not hasattr(self.cell, "compliance_for"):
