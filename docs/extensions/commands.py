@@ -30,7 +30,9 @@ def commands(command: Any, path: tuple[str, ...] = ("halidrift",)) -> Iterator[t
 
 
 def _text(words: str | None) -> str:
-    return " ".join((words or "").split()).replace("|", "\\|").replace("<", "&lt;").replace("$", "\\$")
+    return (
+        " ".join((words or "").split()).replace("|", "\\|").replace("<", "&lt;").replace("$", "\\$").replace("*", "\\*")
+    )
 
 
 def _rows(command: Any) -> list[str]:
