@@ -1,6 +1,6 @@
 """The equations of the compact models, once each: bare numbers in, bare numbers out, no checks.
 
-:mod:`halidrift.compact._volatile` compiles them, the models and the exports use them. SI units, energies in eV.
+``compact/_volatile.py`` compiles them, the models and the exports use them. SI units, energies in eV.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def stanford_temperature(V, current, T_0, R_th):
 
 
 def stanford_rate(V, T, gamma, v_0, E_a, a, d, F_min):
-    """dg/dt = -v_0 exp(-E_a/kT) sinh(gamma a V/(d kT)); none where gamma |V|/d < F_min.
+    """dg/dt = -v_0 exp(-E_a/kT) sinh(gamma a V/(d kT)); none where gamma abs(V)/d < F_min.
 
     The published step at F_min is a smooth one, s^2 (3 - 2 s), over a thousandth of it: a gap that the step stops, or
     that follows it, would need infinitely short steps.

@@ -88,6 +88,8 @@ class Problem:
         Values of the others.
     targets : tuple of array, shape (time,)
         The typical run of each ensemble, in the space of the residual.
+    tolerance : float, optional
+        Of the integration, for models that have one; their own if None.
     """
 
     model: type[CompactModel]
@@ -97,7 +99,6 @@ class Problem:
     base: Mapping[str, float]
     targets: tuple[Array, ...]
     tolerance: float | None = None
-    """Of the integration, for models that have one; their own if None."""
 
     @property
     def names(self) -> tuple[str, ...]:
