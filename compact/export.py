@@ -254,16 +254,16 @@ def load(path: str | os.PathLike[str]) -> CompactModel:
 
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a readable JSON file", got=str(error)) from error
     name = record.get("model") if isinstance(record, dict) else None
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise InputError(f"{path} describes no compact model", got=f"model: {name}", allowed=", ".join(MODELS))
     try:
         return MODELS[name].from_dict(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except InputError as error:
         raise InputError(
             f"{path} is not a whole record of {name}",
-            got=f"{type(error).__name__}: {error}",
+            got=str(error),
             action=f"Write it with json.dump({name}.to_dict(), file)",
         ) from error

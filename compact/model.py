@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..physics import randomness
 from ..physics.errors import InputError, ValidityError
 from ..physics.waveform import Waveform
-from .parameters import FittedParameter, ParameterTable, Quantity
+from .parameters import FittedParameter, ParameterTable, Quantity, real
 
 __all__ = ["CompactModel", "generator", "seed_text"]
 
@@ -200,16 +200,23 @@ class CompactModel(ABC):
         Raises
         ------
         InputError
-            If the record is of another model.
+            If the record is of another model, or is not whole.
         """
         if record.get("model") != cls.__name__:
             raise InputError("The record is of another model", got=record.get("model"), allowed=cls.__name__)
-        return cls(
-            ParameterTable.from_list(record["parameters"]),
-            tuple(record["sources"]),
-            {name: math.nan if error is None else error for name, error in record["goodness"].items()},
-            tuple(record["warnings"]),
-        )
+        for name, kind in (("parameters", list), ("sources", list), ("goodness", Mapping), ("warnings", list)):
+            if not isinstance(record.get(name), kind):
+                raise InputError(
+                    f"The record of a {cls.__name__} lacks {name}, or it is of another type",
+                    got=type(record[name]).__name__ if name in record else "nothing",
+                    allowed="a list" if kind is list else "a table",
+                )
+        for name in ("sources", "warnings"):
+            if not all(isinstance(text, str) for text in record[name]):
+                raise InputError(f"{name} of the record are not texts", got=repr(record[name])[:80])
+        goodness = {run: math.nan if error is None else real(error, run) for run, error in record["goodness"].items()}
+        table = ParameterTable.from_list(record["parameters"])
+        return cls(table, tuple(record["sources"]), goodness, tuple(record["warnings"]))
 
     def _values(self) -> dict[str, Any]:
         """Parameter values as a trace records them."""

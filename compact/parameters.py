@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from ..physics.errors import InputError
@@ -12,6 +12,16 @@ from ..physics.errors import InputError
 __all__ = ["FittedParameter", "ParameterTable", "Quantity"]
 
 KINDS = ("fitted", "fixed", "assumed")
+
+
+def real(value: Any, name: str) -> float:
+    """A number of a record; a text or truth value is none."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        pass
+    raise InputError(f"{name} of the record is not a number", got=repr(value)[:80])
 
 
 @dataclass(frozen=True)
@@ -126,23 +136,24 @@ class ParameterTable(Mapping[str, FittedParameter]):
         return self.replaced(**{name: changed})
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Plain data; a value that is not finite becomes None or "inf"."""
+        """Plain data; a value that is not finite becomes None, "inf" or "-inf"."""
         rows = []
         for entry in self.entries:
             row = asdict(entry)
-            row["value"] = "inf" if math.isinf(entry.value) else entry.value if entry.estimated else None
+            row["value"] = str(entry.value) if math.isinf(entry.value) else entry.value if entry.estimated else None
             rows.append(row)
         return rows
 
     @classmethod
     def from_list(cls, rows: list[dict[str, Any]]) -> ParameterTable:
-        """The table that :meth:`to_list` described."""
-        return cls(
-            tuple(
-                FittedParameter(**{**row, "value": math.nan if row["value"] is None else float(row["value"])})
-                for row in rows
-            )
-        )
+        """The table that :meth:`to_list` described.
+
+        Raises
+        ------
+        InputError
+            If a row lacks a key, has another one, or a value of the wrong type.
+        """
+        return cls(tuple(_entry(row) for row in rows))
 
     def __str__(self) -> str:
         head = ("parameter", "value", "standard error", "unit", "kind", "from")
@@ -158,3 +169,22 @@ class ParameterTable(Mapping[str, FittedParameter]):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _entry(row: Any) -> FittedParameter:
+    """One row of a record."""
+    known = {f.name: f.default for f in fields(FittedParameter)}
+    needed = {name for name, default in known.items() if default is MISSING}
+    if not isinstance(row, Mapping) or not needed <= set(row) <= set(known):
+        raise InputError(
+            "A parameter of the record is not whole",
+            got=", ".join(map(str, row)) if isinstance(row, Mapping) else repr(row)[:80],
+            allowed=f"{', '.join(known)}; of these at least {', '.join(sorted(needed))}",
+        )
+    for key in set(row) - {"value", "standard_error"}:
+        if not isinstance(row[key], str):
+            raise InputError(f"{key} of a parameter of the record is not a text", got=repr(row[key])[:80])
+    value, error = row["value"], row.get("standard_error")
+    given = math.nan if value is None else float(value) if value in ("inf", "-inf") else real(value, row["name"])
+    checked = None if error is None else real(error, f"standard error of {row['name']}")
+    return FittedParameter(**{**row, "value": given, "standard_error": checked})

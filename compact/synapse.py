@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..physics.errors import InputError, ValidityError
 from . import _rate, laws
 from .dynamics import SPREADS, RateModel
-from .parameters import Quantity
+from .parameters import Quantity, real
 
 __all__ = ["POPULATIONS", "Synapse"]
 
@@ -132,7 +132,7 @@ class Synapse(RateModel):
     @classmethod
     def from_dict(cls, record: Any) -> Synapse:
         """The model that :meth:`to_dict` described."""
-        return super().from_dict(record).at(record["temperature_K"])
+        return super().from_dict(record).at(real(record.get("temperature_K"), "temperature_K"))
 
     # -- populations -----------------------------------------------------------------------------------------
 

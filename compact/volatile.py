@@ -28,7 +28,7 @@ from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.waveform import Waveform
 from . import _volatile, laws
 from .model import CompactModel, Rng, generator, seed_text
-from .parameters import Quantity
+from .parameters import Quantity, real
 
 __all__ = ["Volatile"]
 
@@ -148,7 +148,7 @@ class Volatile(CompactModel):
     @classmethod
     def from_dict(cls, record: Any) -> Volatile:
         """The model that :meth:`to_dict` described."""
-        return super().from_dict(record).at(record["temperature_K"])
+        return super().from_dict(record).at(real(record.get("temperature_K"), "temperature_K"))
 
     # -- equations -------------------------------------------------------------------------------------------
 

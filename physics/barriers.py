@@ -306,7 +306,7 @@ def read(file: Path, known: frozenset[str]) -> Iterator[Barrier | DataError]:
     try:
         # Decimal keeps the digits as printed: 0.160 eV is a statement about precision that 0.16 is not
         table = tomllib.loads(file.read_text(encoding="utf-8-sig"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         yield DataError("not a TOML file", file=file, key="(whole file)", got=str(error), action="correct the syntax")
         return
     except OSError as error:

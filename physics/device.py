@@ -17,6 +17,7 @@ the quantity unless it names another::
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -290,9 +291,13 @@ class _Reader:
         return table[name]
 
     def number(self, value: Any, key: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise self.fail("must be a finite number", key, got=repr(value))
-        return float(value)
+        try:
+            number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+        except OverflowError:  # an integer of hundreds of digits
+            number = math.inf
+        if not math.isfinite(number):
+            raise self.fail("must be a finite number", key, got=repr(value)[:80])
+        return number
 
     def quantity(self, table: Any, name: str, key: str, low: float, high: float) -> Parameter:
         mean = self.mean(table, name, key, low, high)
@@ -475,7 +480,7 @@ class _Reader:
         known = bibliography(*data_directories()[1:])
         for where, cited in [("sources", own), *((f"{p.name}.source", [p.source]) for p in numbers if p.source)]:
             for bib in cited:
-                if bib not in known:
+                if not isinstance(bib, str) or bib not in known:
                     close = difflib.get_close_matches(str(bib), known, n=3)
                     raise self.fail(
                         "unknown reference",
@@ -502,7 +507,7 @@ class _Reader:
 def _toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is no TOMLDecodeError
         raise DataError("not valid TOML", file=file, key="(file)", got=str(error)) from error
     except OSError as error:
         raise OutputError(f"{file} could not be read", got=str(error)) from error

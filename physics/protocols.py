@@ -107,7 +107,7 @@ def quantity(text: str, unit: str, *, name: str = "quantity", bare: bool = False
     if not unit or (bare and not spelling):
         if spelling:
             raise InputError(f"{name} has no unit", got=text, allowed=allowed)
-        return float(number)
+        return _scaled(number, Decimal(1), name)
     if not spelling:
         raise InputError(f"{name} needs a unit", got=text, allowed=allowed)
     if spelling not in _SPELLINGS[unit]:
@@ -118,7 +118,18 @@ def quantity(text: str, unit: str, *, name: str = "quantity", bare: bool = False
             allowed=allowed,
             action=f"Did you mean {number}{near}?" if near else None,
         )
-    return float(Decimal(number) * _SPELLINGS[unit][spelling])
+    return _scaled(number, _SPELLINGS[unit][spelling], name)
+
+
+def _scaled(number: str, factor: Decimal, name: str) -> float:
+    """A number as written times the factor of its unit; one too large for a float is no "inf"."""
+    try:
+        value = float(Decimal(number) * factor)
+    except ArithmeticError:  # of decimal: an exponent of ten digits
+        value = np.nan
+    if not np.isfinite(value) and number != "inf":
+        raise InputError(f"{name} is beyond every number", got=number[:40])
+    return value
 
 
 # -- the makers and what they take -------------------------------------------------------------------------------
@@ -253,7 +264,10 @@ def _read(file: str | os.PathLike[str], compliance_A: float | None = None) -> Wa
                     found = _NUMBER.fullmatch(cell)
                     if (found is None or found[2]) and cell.strip() != "inf":
                         raise DataError("not a number", file=file, key=f"line {i}, {noun}", got=cell)
-                    columns[noun].append(float(Decimal(cell.strip()) * factor))
+                    try:
+                        columns[noun].append(_scaled(cell.strip(), factor, noun))
+                    except InputError as error:
+                        raise DataError(error.what, file=file, key=f"line {i}, {noun}", got=error.got) from error
     except OSError as error:
         raise DataError("cannot be read", file=file, key="(file)", got=error.strerror or str(error)) from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -128,12 +128,19 @@ def check(trace: xr.Dataset, *, name: str = "trace") -> xr.Dataset:
             raise InputError(
                 f"{name}.{variable} has the wrong unit", got=trace[variable].attrs.get("units"), allowed=unit
             )
-        if not np.isfinite(trace[variable].values).all():
-            raise InputError(f"{name}.{variable} holds values that are not finite", action="Drop those instants first")
+        _finite(trace[variable], f"{name}.{variable}")
+    _finite(trace["time"], f"{name}.time")
     for other, values in trace.data_vars.items():
         if "units" not in values.attrs:
             raise InputError(f"{name}.{other} has no units attribute", action='Set attrs["units"], "1" if none')
     return trace
+
+
+def _finite(values: xr.DataArray, name: str) -> None:
+    if values.dtype.kind not in "fiu":
+        raise InputError(f"{name} does not hold numbers", got=str(values.dtype), allowed="real numbers")
+    if not np.isfinite(values.values).all():
+        raise InputError(f"{name} holds values that are not finite", action="Drop those instants first")
 
 
 def waveform_of(trace: xr.Dataset) -> Waveform:
@@ -142,10 +149,14 @@ def waveform_of(trace: xr.Dataset) -> Waveform:
     Raises
     ------
     InputError
-        If the trace has several devices or cycles and no recorded waveform.
+        If the trace has several devices or cycles and no recorded waveform, or the record is damaged.
     """
     if "waveform" in trace.attrs:
-        return Waveform.from_dict(json.loads(trace.attrs["waveform"]))
+        try:
+            record = json.loads(trace.attrs["waveform"])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError("attrs['waveform'] of the trace is not JSON", got=str(error)) from error
+        return Waveform.from_dict(record)
     voltage = trace["voltage"]
     if voltage.ndim != 1:
         raise InputError("A measured trace must be one-dimensional to act as a waveform", got=voltage.dims)
@@ -174,12 +185,12 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     try:
         trace = xr.load_dataset(path, engine="scipy")
-    except (OSError, ValueError, TypeError, IndexError) as error:  # scipy's words for a truncated file
+    except Exception as error:  # whatever a damaged header leads scipy and xarray to
         raise DataError(
             "not a readable trace",
             file=path,
             key="(file)",
-            got=str(error),
+            got=f"{type(error).__name__}: {error}",
             allowed="a NetCDF file of halidrift",
         ) from error
     return check(trace, name=str(path))

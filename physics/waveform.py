@@ -31,6 +31,16 @@ def _frozen(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
+def _listed(values: Any, name: str) -> NDArray[np.float64]:
+    """A list of numbers of a record; a text or truth value is none."""
+    if not isinstance(values, list | tuple | np.ndarray) or any(isinstance(v, bool | str) for v in values):
+        raise InputError(f"{name} of the record is not a list of numbers", got=repr(values)[:80])
+    try:
+        return np.array(values, dtype=float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} of the record is not a list of numbers", got=str(error)) from error
+
+
 def _positive(value: float, name: str, unit: str) -> float:
     if not (np.isfinite(value) and value > 0):
         raise InputError(f"{name} must be a positive, finite number", got=f"{value} {unit}", allowed=f"> 0 {unit}")
@@ -95,7 +105,8 @@ class Waveform:
             )
         if not (np.isfinite(time).all() and np.isfinite(voltage).all()):
             raise InputError("Waveform times and voltages must be finite", got="nan or inf")
-        steps = np.diff(time)
+        with np.errstate(over="ignore"):
+            steps = np.diff(time)
         if (steps <= 0).any():
             i = int(np.argmax(steps <= 0))
             raise InputError(
@@ -104,6 +115,10 @@ class Waveform:
                 allowed="time_s[i + 1] > time_s[i]",
                 action="Sort the points, or give a voltage step a finite rise time such as 1e-6 s",
             )
+        with np.errstate(over="ignore"):
+            slopes = np.diff(voltage) / steps
+        if not (np.isfinite(slopes).all() and np.isfinite(steps).all()):
+            raise InputError("Waveform is too steep or too long for a number", got=f"up to {np.abs(voltage).max():g} V")
         limit = np.array(self.compliance_A, dtype=float)
         if limit.ndim == 0 or limit.size == 1:
             limit = np.full(time.size - 1, limit.reshape(-1)[0])
@@ -546,12 +561,19 @@ class Waveform:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Waveform:
-        """The waveform that :meth:`to_dict` described."""
-        limit = [np.inf if c is None else c for c in record["compliance_A"]]
-        return cls(
-            np.array(record["time_s"]),
-            np.array(record["voltage_V"]),
-            np.array(limit),
-            np.array(record["samples_s"]),
-            np.array(record["reads_s"]),
-        )
+        """The waveform that :meth:`to_dict` described.
+
+        Raises
+        ------
+        InputError
+            If it is no such record.
+        """
+        try:
+            limit = [np.inf if c is None else c for c in record["compliance_A"]]
+            names = ("time_s", "voltage_V", "samples_s", "reads_s")
+            time, voltage, samples, reads = (_listed(record[name], name) for name in names)
+            return cls(time, voltage, _listed(limit, "compliance_A"), samples, reads)
+        except KeyError as error:
+            raise InputError(f"{error.args[0]}: a key of a waveform is missing", got=str(list(record))[:80]) from error
+        except TypeError as error:
+            raise InputError("Not the record of a waveform", got=str(error), allowed="Waveform.to_dict()") from error

@@ -37,6 +37,8 @@ _ROUNDINGS = {"stochastic": _digits.STOCHASTIC, "nearest": _digits.NEAREST, "sin
 _INITIAL = ("middle", "rest", "random")
 _LARGEST_FILE = 1 << 30  # bytes of one IDX file; MNIST's longest is 47 MB
 
+_PIECE = 1 << 20  # bytes
+
 MNIST_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -185,7 +187,12 @@ def read_idx(file: str | os.PathLike[str], dimensions: int) -> NDArray[np.uint8]
             # the header says how long the file is; whatever it holds beyond is not read
             shape = tuple(int.from_bytes(start[k : k + 4], "big") for k in range(4, len(start) - 3, 4))
             size = math.prod(shape)
-            body = stream.read(min(size, _LARGEST_FILE) + 1)
+            # by pieces: a header that lies must not make room for what it promises
+            wanted, pieces = min(size, _LARGEST_FILE) + 1, []
+            while wanted and (piece := stream.read(min(wanted, _PIECE))):
+                pieces.append(piece)
+                wanted -= len(piece)
+            body = b"".join(pieces)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError("cannot be read", file=path, key="(whole file)", got=str(error)) from error
     magic = bytes([0, 0, 0x08, dimensions])

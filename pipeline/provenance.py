@@ -79,11 +79,15 @@ def read(file: str | os.PathLike[str]) -> dict[str, Any]:
             got=error.strerror or str(error),
             action="Name the results.json of a finished `halidrift reproduce`, or its folder",
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError("not valid JSON", file=path, key="(whole file)", got=str(error)) from error
     lacks = [name for name in _NEEDED if not isinstance(results, dict) or name not in results]
     if lacks:
         raise DataError("not the results of a job", file=path, key=lacks[0], allowed=", ".join(_NEEDED))
+    for name, kind, inner in (("stages", dict, dict), ("quantities", list, dict), ("references", list, str)):
+        parts = results[name].values() if isinstance(results[name], dict) else results[name]
+        if not isinstance(results[name], kind) or not all(isinstance(part, inner) for part in parts):
+            raise DataError("not the results of a job", file=path, key=name, got=repr(results[name])[:80])
     old = [name for name, stage in results["stages"].items() if "after" not in stage]
     if old or any("stages" not in row for row in results["quantities"]):
         raise DataError(
@@ -93,6 +97,15 @@ def read(file: str | os.PathLike[str]) -> dict[str, Any]:
             got=f"halidrift {results.get('version', 'of unknown version')}",
             action="Run the job again into the same folder",
         )
+    for i, row in enumerate(results["quantities"]):
+        try:
+            # what lineage will do: cheap, and no schema says more about what it needs
+            [_plain(called) for called in _called(row)]
+            _Tree(results, row).result()
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
+            got = f"{type(error).__name__}: {error}"
+            action = "Run the job again into the same folder"
+            raise DataError("damaged", file=path, key=f"quantities[{i}]", got=got, action=action) from error
     return results
 
 

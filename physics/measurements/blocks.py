@@ -361,6 +361,14 @@ def _pulse_and_read(columns: Columns, timing: Timing, notes: list[Note]) -> list
             put(pause, float(level[n]), float(level[n] / resistance[n]), line, True)
             put(edge, 0.0, 0.0, line, False)
             put(pause, 0.0, 0.0, line, False)
+        if (still := np.diff(t) <= 0).any():
+            raise DataError(
+                "a pulse is too short to be told from the time at which it comes",
+                file=file,
+                key=f"line {lines[int(np.argmax(still)) + 1]}",
+                got=f"{np.nanmin(width[own]):g} s",
+                action="Correct the column of pulse widths and its unit",
+            )
         blocks.append(
             Block(file, name, number, np.array(lines), np.array(t), np.array(V), np.array(I), reads=np.array(reads))
         )

@@ -303,6 +303,8 @@ def clipped(
         if len(sides) != 1:  # two limits cannot be told by one number
             return none, np.inf
         level = sides[0]
+    if level <= 0.0:  # a file of currents too small for a number: no limit
+        return none, np.inf
     return _at_limit(V, size, level), level
 
 
@@ -321,10 +323,12 @@ def limited_side(voltage_V: ArrayLike, current_A: ArrayLike, compliance_A: float
     (1, 0)
     """
     V, size = np.asarray(voltage_V, dtype=float), np.abs(np.asarray(current_A, dtype=float))
-    if not np.isfinite(compliance_A):
+    if not 0.0 < compliance_A < np.inf:
         return 0
     beyond = {sign: int((size[sign * V > 0] > _BEYOND * compliance_A).sum()) for sign in (1, -1)}
-    held = {sign: int((np.abs(size[sign * V > 0] / compliance_A - 1.0) <= 2 * _FLAT).sum()) for sign in (1, -1)}
+    held = {
+        sign: int((np.abs(size[sign * V > 0] - compliance_A) <= 2 * _FLAT * compliance_A).sum()) for sign in (1, -1)
+    }
     for sign in (1, -1):
         # an overshoot or two hide no limit, on either side
         passed = beyond[-sign] >= 2 and beyond[-sign] > max(held[-sign], 2 * beyond[sign])

@@ -97,7 +97,7 @@ def _toml(file: Path, effects: bool) -> tuple[dict[str, Any], Callable[[], None]
 
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError("not valid TOML", file=file, key="(file)", got=str(error)) from error
     if "barrier" in content:
         return _said(file, *_barriers(file))
@@ -171,7 +171,7 @@ def _barriers(file: Path) -> tuple[str, list[str], list[str]]:
 def _json(file: Path) -> tuple[str, list[str]]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError("not valid JSON", file=file, key="(file)", got=str(error)) from error
     if isinstance(record, dict) and "model" in record:
         from ...compact.export import load
@@ -186,9 +186,7 @@ def _json(file: Path) -> tuple[str, list[str]]:
 
         try:
             wave = Waveform.from_dict(record)
-        except KeyError as error:
-            raise DataError("a key of a waveform is missing", file=file, key=str(error.args[0])) from error
-        except (TypeError, ValueError) as error:
+        except InputError as error:
             raise DataError("no waveform", file=file, key="(file)", got=str(error)) from error
         return "waveform", [_waveform(wave)]
     raise DataError(
