@@ -105,6 +105,11 @@ def _shape(part: Segment) -> str:
 # -- the limit of the current ------------------------------------------------------------------------------------
 
 
+def _positive(values: Array) -> Array:
+    """Those that can be a limit: 0 A is none."""
+    return values[np.isfinite(values) & (values > 0)]
+
+
 def _limits(
     pieces: Sequence[tuple[Block, Segment, str]], notes: list[Note], compliance_A: float | None
 ) -> list[tuple[NDArray[np.bool_], float, int]]:
@@ -114,10 +119,10 @@ def _limits(
         I = np.abs(block.current_A)  # noqa: E741
         if compliance_A is not None:
             found.append((*clipped(block.voltage_V, I, compliance_A), "as given"))
-        elif block.compliance_A is not None and np.isfinite(block.compliance_A).any():
-            limit = float(np.median(block.compliance_A[np.isfinite(block.compliance_A)]))
+        elif block.compliance_A is not None and (set_A := _positive(block.compliance_A)).size:
+            limit = float(np.median(set_A))
             found.append((*clipped(block.voltage_V, I, limit), "as the file says"))
-        elif block.flags is not None and block.flags.any():
+        elif block.flags is not None and _positive(I[block.flags]).size > block.flags.sum() / 2:
             found.append((block.flags, float(np.median(I[block.flags])), "median of the flagged currents"))
         elif part.kind == "sweep":
             found.append((*clipped(block.voltage_V, I), "from a plateau of the current"))
