@@ -18,7 +18,7 @@ from halidrift.pipeline.candidate import Conditions, card_of, memory_s
 from halidrift.pipeline.cli import app
 from halidrift.pipeline.cli.explain import _ranges
 from halidrift.pipeline.design import Settings as DesignSettings
-from halidrift.pipeline.design import near_barriers, paper, variables
+from halidrift.pipeline.design import _kept, near_barriers, paper, variables
 from halidrift.pipeline.explain import Settings, batches, card_at, device_inputs, network_inputs
 from halidrift.pipeline.figures import png
 from halidrift.pipeline.sensitivity import Input, Surrogate, latin_hypercube, values
@@ -238,6 +238,17 @@ def _analysis():
         for i, one in enumerate((*network_inputs(), *device_inputs(CARD)))
     ]
     return {"accuracy_mean": 0.88, "accuracy_standard_deviation": 0.06, "resolved": False, "rows": rows}
+
+
+def test_a_design_beats_within_its_bounds_only():
+    """The bounds that were asked for hold for the confirmation as well, energy included."""
+    both = {"paper": {"writes_max": 100.0, "energy_J": 1e-7}, "winner": {"writes_max": 60.0, "energy_J": 0.9e-7}}
+    assert _kept(both, DesignSettings())
+    assert not _kept(both, DesignSettings(writes=0.5))
+    assert not _kept(both, DesignSettings(energy=0.8))
+    both["winner"] = {"writes_max": 150.0, "energy_J": 1.2e-7}
+    assert not _kept(both, DesignSettings(writes=2.0))
+    assert _kept(both, DesignSettings(writes=2.0, energy=1.5))
 
 
 def _designed():
