@@ -131,6 +131,7 @@ def mnist(folder: str | os.PathLike[str]) -> Images:
             )
         files.append(found[0])
     parts: list[Any] = []
+    shapes: list[tuple[int, ...]] = []
     for image_file, label_file in (files[:2], files[2:]):
         pixels, labels = read_idx(image_file, 3), read_idx(label_file, 1)
         if len(pixels) != len(labels):
@@ -149,11 +150,20 @@ def mnist(folder: str | os.PathLike[str]) -> Images:
                 got=int(labels.max()) if len(labels) else "none",
                 allowed="0 to 9, at least one",
             )
+        if not pixels.size:
+            raise DataError("images without pixels", file=image_file, key="header", got=str(pixels.shape[1:]))
         parts += [pixels.reshape(len(pixels), -1) / 255.0, labels.astype(np.int64)]
-        shape = pixels.shape[1:]
+        shapes.append(pixels.shape[1:])
     X, y, held, held_y = parts
-    if X.shape[1] != held.shape[1]:
-        raise DataError("images of another size than those to train on", file=files[2], key="header", got=str(shape))
+    shape, other = shapes
+    if shape != other:
+        raise DataError(
+            "images of another size than those to train on",
+            file=files[2],
+            key="header",
+            got=f"{other[0]} x {other[1]}",
+            allowed=f"{shape[0]} x {shape[1]}",
+        )
     return Images(X, y, held, held_y, f"{shape[0]} x {shape[1]}")
 
 

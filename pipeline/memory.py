@@ -146,7 +146,7 @@ def memory_capacity(
     states : array, shape (timesteps, units)
         Reservoir states, for instance one series of :class:`MaskedReservoir`.
     inputs : array, shape (timesteps,)
-        Independent random numbers.
+        Independent random numbers, not all equal.
     delays : int, >= 1
         Number of delays, from 0.
     washout : int, >= 0
@@ -174,6 +174,8 @@ def memory_capacity(
         raise InputError("states and inputs must be finite and of equal length", got=f"{X.shape} and {u.shape}")
     if isinstance(delays, bool) or int(delays) != delays or delays < 1:
         raise InputError("delays must be a whole number", got=delays, allowed=">= 1")
+    if isinstance(washout, bool) or not washout >= 0 or int(washout) != washout:
+        raise InputError("washout must be a whole number", got=washout, allowed=">= 0")
     if not 0 < train_fraction < 1:
         raise InputError("train_fraction must part the steps", got=train_fraction, allowed="0 < fraction < 1")
     first = max(washout, delays)
@@ -186,6 +188,8 @@ def memory_capacity(
             action="Take a longer series, a shorter washout or fewer nodes",
         )
     train, test = rows[:count], rows[count:]
+    if not all(np.ptp(u[test - k]) > 0 for k in range(delays)):
+        raise InputError("inputs must vary, or there is nothing to remember", got=f"only {u[test[-1]]:g} at the end")
     mean, width = X[train].mean(axis=0), X[train].std(axis=0)
     Z = np.hstack([(X - mean) / np.where(width > 1e-12 * np.abs(mean), width, np.inf), np.ones((len(X), 1))])
     weights = np.linalg.pinv(Z[train], rcond=_RIDGE)

@@ -248,6 +248,8 @@ def test_idx_files_are_read(tmp_path, packed):
         (1, idx(np.zeros(29)), "another number of labels"),
         (1, idx(np.full(30, 10)), "not digits"),
         (2, idx(np.zeros((10, 8, 8))), "another size"),
+        (2, idx(np.zeros((10, 28 * 28, 1))), "another size"),
+        (2, idx(np.zeros((10, 0, 0))), "without pixels"),
         (0, bytes([0, 0, 8, 3]) + b"\xff" * 12, "as long as"),
     ],
 )
