@@ -659,7 +659,8 @@ def confusion_interval(
     ([0.92, 0.08], True, 1.0)
     """
     table = np.asarray(counts, dtype=float)
-    if table.ndim != 3 or table.shape[1] != table.shape[2] or not table.size or not ((table >= 0) & (table < np.inf)).all():
+    inside = ((table >= 0) & (table < np.inf)).all()
+    if table.ndim != 3 or table.shape[1] != table.shape[2] or not table.size or not inside:
         raise InputError("counts must be trainings by classes by classes", got=f"shape {table.shape}")
     total = table.sum(axis=2, keepdims=True)
     if (total == 0).any():

@@ -55,8 +55,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
     log_conductance : bool
         Return log10(G / S) instead of G.
     rng : int, Generator or None
-        Used where ``transform`` gets none, for instance inside a ``Pipeline``. A seed goes together with the trains: the
-        same trains are read alike each time, but the noise of a test set is not that of the training set.
+        Used where ``transform`` gets none, for instance inside a ``Pipeline``. A seed goes together with the trains:
+        the same trains are read alike each time, but the noise of a test set is not that of the training set.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from halidrift.pipeline.cli import app
 from halidrift.pipeline.cli.explain import _ranges
 from halidrift.pipeline.design import Settings as DesignSettings
 from halidrift.pipeline.design import _kept, near_barriers, paper, variables
-from halidrift.pipeline.explain import Settings, batches, card_at, device_inputs, network_inputs
+from halidrift.pipeline.explain import Settings, batches, card_at, device_inputs, explain, network_inputs
 from halidrift.pipeline.figures import png
 from halidrift.pipeline.sensitivity import Input, Surrogate, latin_hypercube, values
 from halidrift.pipeline.stages import Cache, Workers
@@ -73,6 +73,16 @@ def test_ranges_of_the_user():
     assert _ranges(["write_error=0.01:0.05"]) == {"write_error": (0.01, 0.05)}
     with pytest.raises(InputError, match="NAME=LOW:HIGH"):
         _ranges(["write_error=0.01"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"first_s": (5e-3, 2.0)}, {"growth_spread_device": (-1.0, 0.4)}, {"relaxation_time_s": (0.0, 0.02)}],
+)
+def test_ranges_that_no_network_can_have_are_told_before_any_kmc(tmp_path, monkeypatch, wrong):
+    monkeypatch.setattr(chain, "reference", lambda *_, **__: pytest.fail("KMC began"))
+    with pytest.raises(InputError):
+        explain(tmp_path, settings=Settings(cards=30, networks=40), ranges=wrong, processes=1)
 
 
 def test_card_at_changes_what_it_is_told():

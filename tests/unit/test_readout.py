@@ -501,6 +501,8 @@ def test_one_training_has_wilson_s_interval():
             confusion_interval(wrong)
     with pytest.raises(InputError, match="level"):
         confusion_interval([[[1, 1], [1, 1]]], level=1.0)
+    with pytest.raises(InputError):
+        confusion_interval([[[np.inf, 1], [1, 1]]])
 
 
 def test_an_unknown_schedule_raises():
