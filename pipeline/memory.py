@@ -85,7 +85,7 @@ def echo(
     if not gaps.size or not (gaps > 0).all() or (np.diff(gaps) <= 0).any() or not np.isfinite(gaps).all():
         raise InputError("gaps_s must be positive and ascending", got=str(gaps_s))
     for name, number in (("history", history), ("repeats", repeats)):
-        if isinstance(number, bool) or int(number) != number or number < 1:
+        if isinstance(number, bool) or number % 1 != 0 or number < 1:
             raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
     if repeats > 1 and rng is None:
         raise InputError("Repeats without rng would be identical", action="Give rng a seed")
@@ -172,9 +172,9 @@ def memory_capacity(
     X, u = np.asarray(states, dtype=float), np.asarray(inputs, dtype=float)
     if X.ndim != 2 or u.shape != (len(X),) or not np.isfinite(X).all() or not np.isfinite(u).all():
         raise InputError("states and inputs must be finite and of equal length", got=f"{X.shape} and {u.shape}")
-    if isinstance(delays, bool) or int(delays) != delays or delays < 1:
+    if isinstance(delays, bool) or delays % 1 != 0 or delays < 1:
         raise InputError("delays must be a whole number", got=delays, allowed=">= 1")
-    if isinstance(washout, bool) or not washout >= 0 or int(washout) != washout:
+    if isinstance(washout, bool) or not washout >= 0 or washout % 1 != 0:
         raise InputError("washout must be a whole number", got=washout, allowed=">= 0")
     if not 0 < train_fraction < 1:
         raise InputError("train_fraction must part the steps", got=train_fraction, allowed="0 < fraction < 1")

@@ -276,7 +276,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return np.minimum(stimuli[0].time_s[0] + self.node_times_s, min(train.time_s[-1] for train in stimuli))
 
     def _check(self) -> None:
-        if isinstance(self.nodes, bool) or int(self.nodes) != self.nodes or self.nodes < 1:
+        if isinstance(self.nodes, bool) or self.nodes % 1 != 0 or self.nodes < 1:
             raise InputError("nodes must be a whole number", got=self.nodes, allowed=">= 1")
         if not (np.isfinite(self.interval_s) and self.interval_s > 0):
             raise InputError("interval_s must be positive", got=f"{self.interval_s} s")
@@ -439,7 +439,7 @@ class MaskedReservoir(TransformerMixin, BaseEstimator):
         return tags
 
     def _check(self) -> None:
-        if isinstance(self.nodes, bool) or int(self.nodes) != self.nodes or self.nodes < 1:
+        if isinstance(self.nodes, bool) or self.nodes % 1 != 0 or self.nodes < 1:
             raise InputError("nodes must be a whole number", got=self.nodes, allowed=">= 1")
         if not (np.isfinite(self.node_s) and self.node_s > 2 * _EDGE_S):
             raise InputError("node_s is too short", got=f"{self.node_s} s", allowed=f"> {2 * _EDGE_S:g} s")

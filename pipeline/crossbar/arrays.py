@@ -122,7 +122,7 @@ def read_distribution(
         (share of all reads on the wrong side), ``bit_error_standard_error`` (binomial) and ``seed``.
     """
     words, bits = (size, size) if isinstance(size, int) else size
-    if isinstance(samples, bool) or int(samples) != samples or samples < 2:
+    if isinstance(samples, bool) or samples % 1 != 0 or samples < 2:
         raise InputError("samples must be a whole number", got=samples, allowed=">= 2")
     if min(words, bits) < 1:
         raise InputError("size must be at least 1", got=str(size))

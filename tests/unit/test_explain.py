@@ -115,6 +115,12 @@ def test_surrogate_needs_points():
 # -- the links ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("folds", [1, 21, 2.5, float("nan")])
+def test_folds_that_hold_nothing_out_are_refused(folds):
+    with pytest.raises(InputError, match="folds"):
+        Surrogate.fit(np.random.default_rng(0).random((20, 2)), np.arange(20.0), folds=folds)
+
+
 def test_network_is_reproducible_and_knows_its_cost():
     cell = chain.typical_cell()
     network = chain.Network(20, 0.5)

@@ -238,6 +238,7 @@ def test_a_seed_does_not_give_the_test_set_the_noise_of_the_training_set(task):
         ({"nodes": 31}, "ends before the last node"),
         ({"interval_s": 36e-3}, "ends before the last node"),
         ({"nodes": 0}, "nodes must be"),
+        ({"nodes": np.nan}, "nodes must be"),
         ({"interval_s": -1.0}, "interval_s"),
         ({"first_s": -0.1}, "first_s"),
         ({"read": "peek"}, "Unknown way to read"),
