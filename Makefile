@@ -8,7 +8,7 @@ JOBS   ?= 2
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: help setup reproduce reproduce-kim test quick lint check check-circuits validate format clean
+.PHONY: help setup reproduce reproduce-kim test quick lint check check-circuits validate docs gallery dist format clean
 
 help:
 	@echo "make reproduce   database -> KMC + FEM -> compact -> reservoir -> readouts; writes $(OUT)"
@@ -17,7 +17,10 @@ help:
 	@echo "make quick       tests that take under ten seconds each"
 	@echo "make check       ruff, format, mypy, import-linter, then make test: what CI runs"
 	@echo "make check-circuits   the exported circuits in ngspice and through a Verilog-A compiler; installs both"
-	@echo "make validate    slow comparison with the papers"
+	@echo "make validate    slow comparison with the papers, slow pages of the docs"
+	@echo "make docs        the site, build/docs/index.html; warnings are errors, no network needed to read it"
+	@echo "make gallery     all pictures of the gallery, again (minutes)"
+	@echo "make dist        wheel and source archive in dist, installed and tried outside of the repository"
 	@echo "make clean       caches and build products (after an edit across compiled modules)"
 
 # The link gives mypy and import-linter the package under its own name, whatever the folder of the clone is called.
@@ -66,10 +69,26 @@ check-circuits: setup
 	  echo "openvaf-py could not be installed: the Verilog-A tests skip"
 	$(BIN)/python -m pytest tests/verification/test_compact_export.py tests/verification/test_circuits.py tests/unit/test_bench.py -m "not validation" --durations 5
 
+$(VENV)/.docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+	$(BIN)/python docs/extensions/offline.py build/docs
+
+gallery: setup
+	$(BIN)/python docs/extensions/gallery.py
+
+dist: $(VENV)/.docs
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python tests/install.py dist
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf build dist docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

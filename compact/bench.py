@@ -102,6 +102,8 @@ def _cycles_of(model: Any, count: int, random: np.random.Generator) -> tuple[lis
             "a": model.value("conductance_slope_1_V") + sigma_1 * z,
             "b": model.value("conductance_intercept_S") + sigma_0 * z,
         }
+        fresh = model.value("conductance_fresh_S")
+        row |= {} if np.isnan(fresh) else {"y0": float(np.log(fresh / off))}
         rows.append(row if np.isnan(V_reset) else {**row, "vreset": V_reset})
     spreads = ("off_spread", "set_voltage_spread_V", "reset_voltage_spread_V")
     return rows, sigma_0 + sigma_1 + sum(model.value(name) for name in spreads)

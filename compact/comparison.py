@@ -15,7 +15,7 @@ from .ensembles import gather
 from .fitting import fit
 from .model import CompactModel
 from .nonvolatile import NonVolatile
-from .observables import Residual, choose, correlation_time, predicted, typical
+from .observables import Residual, bound_of, choose, correlation_time, left_over, predicted, typical
 from .regression import is_silent
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
@@ -193,7 +193,10 @@ def compare(
                 options = {"fixed": (fixed or {}).get(name), "start": (start or {}).get(name)}
                 fitted = fit(item, traces, residual=chosen, starts=starts, **options)  # type: ignore[arg-type]
             assert isinstance(fitted, CompactModel)
-            left = [t - predicted(fitted, e, chosen) for t, e in zip(targets, ensembles, strict=True)]
+            left = [
+                left_over(t, predicted(fitted, e, chosen), bound_of(chosen, e.typical_bound))
+                for t, e in zip(targets, ensembles, strict=True)
+            ]
         except HalidriftError as refusal:
             note = "could not be fitted: " + str(refusal).splitlines()[0]
             drafts.append((math.inf, points, [], ComparisonRow(None, name, 0, *(math.inf,) * 4, 1.0, {}, (), note)))

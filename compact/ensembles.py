@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -49,6 +50,22 @@ class Ensemble:
     def size(self) -> int:
         """Number of runs."""
         return self.ln_conductance.shape[0]
+
+    @cached_property
+    def bounds(self) -> NDArray[np.bool_]:
+        """Where a conductance is a lower bound, ``lower_bound`` of the traces, shape (runs, time)."""
+        nowhere = np.zeros(self.time_s.size, dtype=bool)
+        return np.array([run["lower_bound"].values > 0 if "lower_bound" in run else nowhere for run in self.members])
+
+    @cached_property
+    def typical_bound(self) -> NDArray[np.bool_]:
+        """Where the typical run is a lower bound: one of the runs that it is made of is, or one below it."""
+        rows = self.ln_conductance
+        if rows.shape[0] < 3:
+            return np.asarray(self.bounds.any(axis=0))
+        # bounds above the middle leave the median where it is, however far above
+        middle = np.sort(rows, axis=0)[rows.shape[0] // 2]
+        return np.asarray((self.bounds & (rows <= middle)).any(axis=0))
 
     def typical(self, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """ln G of the typical run: the median at each instant, from three runs on, else their mean.

@@ -82,8 +82,12 @@ def _volatile(model: Any) -> dict[str, Any]:
 
 
 def _nonvolatile(model: Any) -> dict[str, Any]:
+    fresh, off = model.value("conductance_fresh_S"), model.value("conductance_off_S")
     return {
         "resets": not math.isnan(model.value("reset_voltage_V")),
+        "sloped": model.value("reset_voltage_slope_V") != 0.0,
+        "least_reset_V": laws.LEAST_RESET_V,
+        "fresh": 0.0 if math.isnan(fresh) else math.log(fresh / off),
         "compliance_A": model.value("compliance_high_A"),
         "offset_at": _offset_at(model),
     }

@@ -81,8 +81,10 @@ def fit(
     sampling finer than tau / 5.
 
     *NonVolatile.* Linear regression (lmfit) of the LRS conductance at the read voltage against the compliance,
-    weighted with the standard deviation that a likelihood linear in the compliance gives; set and reset voltages
-    are medians of the loops. Spread is estimated only where a compliance was measured more than once.
+    weighted with the standard deviation that a likelihood linear in the compliance gives; set voltage, OFF and fresh
+    conductance are medians of the loops. RESET threshold and width are those of a ramp of ln G through the quarters of
+    its fall, the median of the loops; where these leave different conductances the threshold is a line in ln G through
+    medians (Theil and Sen, scipy). Spread is estimated only where a compliance was measured more than once.
 
     *Other models.* The parameters that the model lists as ``FITTED``, or else those without a default, in coordinates
     that treat orders of magnitude alike (:mod:`halidrift.compact.coordinates`). The range of the search follows from

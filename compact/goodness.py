@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..physics.errors import HalidriftError, InputError
 from .ensembles import gather
 from .model import CompactModel
-from .observables import SWITCHING, LnConductance, predicted
+from .observables import SWITCHING, LnConductance, left_over, predicted
 from .observables import span_of as _span
 
 __all__ = ["Holdout", "HoldoutRow", "Residuals", "holdout", "normalised_error", "residuals"]
@@ -23,9 +23,11 @@ Array = NDArray[np.float64]
 _LN_G = LnConductance()
 
 
-def _error(observed: Array, model: Array, seen: Array) -> float:
+def _error(observed: Array, model: Array, seen: Array, bound: NDArray[np.bool_] | None = None) -> float:
     """The definition of :func:`normalised_error`, on ln G; `seen` holds what the span is taken from."""
     span = _span(seen)
+    if bound is not None:
+        observed = np.where(bound, np.maximum(observed, model), observed)
     if span >= math.log(SWITCHING):
         return float(np.sqrt(np.mean((model - observed) ** 2)) / span)
     g, wanted = np.exp(model), np.exp(observed)
@@ -74,7 +76,8 @@ def normalised_error(
 
     Notes
     -----
-    G_on and G_off are the 98 % and the 2 % quantile of all instants. Switching: G_on / G_off of 3 or more.
+    G_on and G_off are the 98 % and the 2 % quantile of all instants. Switching: G_on / G_off of 3 or more. Where the
+    trace says that a conductance is a lower bound (``lower_bound``), a model above it makes no error.
 
     Examples
     --------
@@ -93,7 +96,7 @@ def normalised_error(
         raise InputError("normalised_error takes one stimulus", got=len(found), action="Use holdout for several traces")
     seen = found if span_of is None else gather(span_of)
     everything = np.concatenate([e.ln_conductance.ravel() for e in seen])
-    return _error(found[0].typical(), predicted(model, found[0], _LN_G), everything)
+    return _error(found[0].typical(), predicted(model, found[0], _LN_G), everything, found[0].typical_bound)
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,7 @@ def holdout(
             spread = math.sqrt(sum(squares) / (e.size - 1))
             floor = math.sqrt(math.pi / 2.0 if e.size >= 3 else 1.0) * spread / math.sqrt(e.size)
         try:
-            error, note = _error(observed, predicted(model, e, _LN_G), everything), ""
+            error, note = _error(observed, predicted(model, e, _LN_G), everything, e.typical_bound), ""
         except HalidriftError as refusal:
             error, note = math.nan, str(refusal).splitlines()[0]
         rows.append(HoldoutRow(name, error, spread, floor, e.size, note))
@@ -281,8 +284,8 @@ def residuals(model: CompactModel, traces: Sequence[xr.Dataset] | xr.Dataset) ->
                 np.exp(e.ln_conductance),
                 np.exp(observed),
                 np.exp(model_ln),
-                (observed - model_ln) / span,
-                _error(observed, model_ln, everything),
+                left_over(observed, model_ln, e.typical_bound) / span,
+                _error(observed, model_ln, everything, e.typical_bound),
             )
         )
     return found

@@ -105,7 +105,9 @@ def open_sides(
     Where a parameter begins to act at the optimum itself (a bound that the state just reaches, a threshold that just
     passes a sample) its derivative is that of the side on which it acts. Each parameter alone is moved by three times
     the error that it has if all others are known: the deviance should rise by nine; a side on which it rises by less
-    than one is open. So is one on which a factor of seven raises it by less than four.
+    than one is open. So is one on which a factor of seven raises it by less than four, or less than 4 + 2 ln N if the
+    curvature promised nine times as much: a threshold may take any of N samples, and the best of N that say nothing
+    gains 2 ln N.
     """
     start = residual(at)
     least = float(start @ start)
@@ -129,8 +131,10 @@ def open_sides(
             there = at.copy()
             there[i] = min(max(at[i] + sign * _FAR, low[i]), high[i])
             moved = residual(there)
-            # noise can pin a parameter to a place that is hardly better than none at all
-            if abs(there[i] - at[i]) > step and float(moved @ moved) - least < _INSIDE * sigma**2:
+            rise, away = (float(moved @ moved) - least) / sigma**2, abs(there[i] - at[i])
+            # noise can pin a threshold to the luckiest of all samples, which is no better than none at all
+            plateau = rise < (away * size / sigma) ** 2 / 9.0
+            if away > step and rise < _INSIDE + (2.0 * math.log(start.size) if plateau else 0.0):
                 found[i] = side
     return found
 

@@ -1,6 +1,6 @@
 """The equations of the compact models, once each: bare numbers in, bare numbers out, no checks.
 
-:mod:`halidrift.compact._volatile` compiles them, the models and the exports use them. SI units, energies in eV.
+``compact/_volatile.py`` compiles them, the models and the exports use them. SI units, energies in eV.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from ..physics.constants import BOLTZMANN_EV_K as K_B
 
 # growth saturates far above every rate that a trace can resolve; keeps exp() finite at absurd voltages
 LARGEST_EXPONENT = 300.0
+# no RESET closer to zero than this, however thin the filament
+LEAST_RESET_V = 1e-3
 
 
 def time_norm(a):
@@ -72,6 +74,19 @@ def programmed_conductance(I_cc, slope, intercept):
 def programming_spread(I_cc, sigma_0, sigma_1):
     """Standard deviation of the conductance that a SET under compliance current I_cc leaves."""
     return sigma_0 + sigma_1 * I_cc
+
+
+def reset_threshold(G, V_r, slope, G_r):
+    """RESET threshold of a filament of conductance G, V_r at G_r; slope < 0: a thicker one holds out longer."""
+    return min(V_r + slope * math.log(G / G_r), -LEAST_RESET_V)
+
+
+def reset_conductance(V, before, off, threshold, width):
+    """Conductance that a negative V leaves of `before`: ln G falls evenly from the threshold, all the way in width."""
+    if threshold <= V:
+        return before
+    share = 1.0 if width == 0.0 else min((threshold - V) / width, 1.0)
+    return math.exp((1.0 - share) * math.log(before) + share * math.log(off))
 
 
 def drifted(G, t, t_0, nu):
@@ -144,7 +159,7 @@ def stanford_temperature(V, current, T_0, R_th):
 
 
 def stanford_rate(V, T, gamma, v_0, E_a, a, d, F_min):
-    """dg/dt = -v_0 exp(-E_a/kT) sinh(gamma a V/(d kT)); none where gamma |V|/d < F_min.
+    """dg/dt = -v_0 exp(-E_a/kT) sinh(gamma a V/(d kT)); none where gamma abs(V)/d < F_min.
 
     The published step at F_min is a smooth one, s^2 (3 - 2 s), over a thousandth of it: a gap that the step stops, or
     that follows it, would need infinitely short steps.

@@ -1,6 +1,7 @@
 r"""`NonVolatile`: SET and RESET at threshold voltages, conductance programmed by the compliance current.
 
-.. math:: G \sim \mathcal N(a\,I_{cc} + b,\; \sigma_0 + \sigma_1 I_{cc}), \qquad G(t) = G\,(t/t_0)^{-\nu}
+.. math:: G \sim \mathcal N(a\,I_{cc} + b,\; \sigma_0 + \sigma_1 I_{cc}), \qquad G(t) = G\,(t/t_0)^{-\nu}, \qquad
+   V_\mathrm{reset} = V_r + s \ln(G/G_r)
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ class NonVolatile(CompactModel):
     stimuli slower than the switching itself (far below a millisecond at these voltages in John's device).
     A filament only grows under positive and only shrinks under negative voltage: a SET under a smaller compliance
     than that of the present state changes nothing. RESET lowers ln G linearly between the threshold and
-    `reset_width_V` beyond it. Drift counts from the last change of the state and begins after
+    `reset_width_V` beyond it. The threshold is that of the conductance which the negative excursion found: with
+    `reset_voltage_slope_V` below zero a thicker filament, of more atoms, holds out to a larger voltage. A fresh device
+    conducts `conductance_fresh_S`, or as much as after a RESET if that was not given; a RESET leaves part of the
+    filament, so it usually conducts less. Drift counts from the last change of the state and begins after
     `drift_reference_s`. Programming is valid between the smallest and largest fitted compliance only.
 
     References
@@ -64,9 +68,12 @@ class NonVolatile(CompactModel):
         "compliance_high_A": Quantity("A", 0.0, 10.0, "largest fitted compliance"),
         "conductance_off_S": Quantity("S", 1e-15, 1.0, "conductance after RESET (median)"),
         "off_spread": Quantity("1", 0.0, 5.0, "std of ln G after RESET", 0.0),
+        "conductance_fresh_S": Quantity("S", 1e-15, 1.0, "conductance before the first SET (median)", math.nan),
         "set_voltage_V": Quantity("V", 1e-3, 100.0, "SET threshold (median)"),
         "set_voltage_spread_V": Quantity("V", 0.0, 10.0, "std of the SET threshold", 0.0),
-        "reset_voltage_V": Quantity("V", -100.0, -1e-3, "RESET threshold (median)", math.nan),
+        "reset_voltage_V": Quantity("V", -100.0, -laws.LEAST_RESET_V, "RESET threshold (median)", math.nan),
+        "reset_voltage_slope_V": Quantity("V", -10.0, 10.0, "its change for each e-fold of the conductance", 0.0),
+        "reset_reference_S": Quantity("S", 1e-15, 10.0, "conductance at which it is reset_voltage_V", 1e-4),
         "reset_voltage_spread_V": Quantity("V", 0.0, 10.0, "std of the RESET threshold", 0.0),
         "reset_width_V": Quantity("V", 0.0, 100.0, "voltage from the threshold to complete RESET", 0.0),
         "drift_exponent": Quantity("1", -1.0, 1.0, "nu of the retention drift", 0.0),
@@ -205,7 +212,7 @@ class NonVolatile(CompactModel):
         rng : int, Generator or None
             None simulates the typical device: medians, no noise.
         conductance_S : float, S, > 0, optional
-            Conductance at the start, default OFF.
+            Conductance at the start; default that of a fresh device, `conductance_fresh_S` or else OFF.
         clip : bool
             SET under a compliance outside of the fitted range as under the nearest one inside.
 
@@ -224,12 +231,15 @@ class NonVolatile(CompactModel):
         times = waveform.times_s
         voltage, limit = waveform.voltage_at(times), waveform.compliance_at(times)
         off = self._drawn_off(random)
-        g = off if conductance_S is None else float(conductance_S)
+        fresh = self.value("conductance_fresh_S")
+        g = float(conductance_S) if conductance_S is not None else off if math.isnan(fresh) else fresh
         if not (math.isfinite(g) and g > 0):
             raise InputError("conductance_S must be positive", got=f"{g} S")
         state, read = np.empty(times.size), np.empty(times.size)
         changed, t_0, nu = float(times[0]), self.value("drift_reference_s"), self.value("drift_exponent")
         V_set, V_reset = self._thresholds(random)
+        slope, reference = self.value("reset_voltage_slope_V"), self.value("reset_reference_S")
+        width = self.value("reset_width_V")
         target_limit, target, before, sign = math.nan, 0.0, g, 0
         formed = g > 2.0 * off  # whether a filament stands; a scatter of OFF from cycle to cycle is none
         for i, (t, v, I_cc) in enumerate(zip(times, voltage, limit, strict=True)):
@@ -246,12 +256,11 @@ class NonVolatile(CompactModel):
                         target = float(self._written(np.asarray(self._within(I_cc, clip)), random))
                     if target > g:
                         g, changed, formed = target, float(t), True
-            elif v < V_reset:
-                width = self.value("reset_width_V")
-                share = 1.0 if width == 0.0 else min((V_reset - v) / width, 1.0)
-                left = math.exp((1.0 - share) * math.log(before) + share * math.log(off))
+            elif v < 0 and not math.isnan(V_reset):
+                threshold = laws.reset_threshold(before, V_reset, slope, reference)
+                left = laws.reset_conductance(v, before, off, threshold, width)
                 if left < g:
-                    g, changed, formed = left, float(t), formed and share < 1.0
+                    g, changed, formed = left, float(t), formed and threshold - v < width
             elif v <= -V_set and math.isnan(V_reset) and g > 2.0 * off:
                 raise ValidityError(
                     "No RESET was fitted, so a negative voltage of this size cannot be simulated",
@@ -284,7 +293,9 @@ class NonVolatile(CompactModel):
         z = random.standard_normal(2)
         return (
             max(V_set + self.value("set_voltage_spread_V") * z[0], 1e-3),
-            min(V_reset + self.value("reset_voltage_spread_V") * z[1], -1e-3) if not math.isnan(V_reset) else V_reset,
+            V_reset
+            if math.isnan(V_reset)
+            else min(V_reset + self.value("reset_voltage_spread_V") * z[1], -laws.LEAST_RESET_V),
         )
 
     def _drawn_off(self, random: np.random.Generator | None) -> float:

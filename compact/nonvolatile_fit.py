@@ -9,9 +9,11 @@ import lmfit
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import stats
 
 from ..physics.errors import InputError
 from .characterise import lrs_conductance, reset_voltage, set_voltage
+from .characterise.pieces import crossing
 from .ensembles import Ensemble
 from .likelihood import normal_linear
 from .noise import read_noise
@@ -21,6 +23,8 @@ from .parameters import FittedParameter, ParameterTable
 __all__ = ["fit_nonvolatile"]
 
 _READ_V = 0.1  # John et al., Methods: read voltage of the non-volatile mode
+_FRESH = math.log(2.0)  # difference of ln G between fresh and OFF that is none of scatter
+_ONE_SIGMA = 0.6827  # interval of one standard error
 _MEDIAN_FACTOR = math.sqrt(math.pi / 2.0)  # standard error of a median over that of a mean, normal law
 
 
@@ -35,7 +39,8 @@ class _Loop:
     reads: int  # instants that went into it
     fresh_S: float
     off_S: float  # nan without a RESET
-    reset_V: float
+    off_reads: int
+    reset_V: float  # where half of the fall of ln G is done
     reset_width_V: float
 
 
@@ -49,19 +54,50 @@ def _loop(ensemble: Ensemble, run: xr.Dataset) -> _Loop | None:
     conductance, voltage = run["conductance"].values, ensemble.voltage_V
     rising = np.flatnonzero((voltage >= V_set) & (conductance > 10 * conductance[0]))
     limit = float(ensemble.waveform.compliance_at(ensemble.time_s[rising[0]]))
-    V_reset, width = math.nan, math.nan
+    V_reset, width = _reset(run, voltage, np.log(conductance))
+    after, off_reads = _off(voltage, conductance, V_reset, width)
+    return _Loop(ensemble.name, limit, V_set, G, reads, float(conductance[0]), after, off_reads, V_reset, width)
+
+
+def _off(
+    voltage: NDArray[np.float64], conductance: NDArray[np.float64], V_reset: float, width: float
+) -> tuple[float, int]:
+    """What a RESET leaves, and how many reads that is the median of; nan without one.
+
+    Read where the RESET is complete, until the voltage returns: what is left of a filament may shrink at rest. A device
+    that was never reset tells only how it was when fresh.
+    """
+    if math.isnan(V_reset) or voltage[-1] > 0:
+        return math.nan, 0
+    done = np.flatnonzero(voltage < V_reset - (0.0 if math.isnan(width) else 0.5 * width))
+    if done.size < 3:
+        return float(conductance[-1]), 1
+    return float(np.exp(np.median(np.log(np.maximum(conductance[done], 1e-300))))), int(done.size)
+
+
+def _reset(run: xr.Dataset, voltage: NDArray[np.float64], ln_g: NDArray[np.float64]) -> tuple[float, float]:
+    """Middle and width of the ramp of ln G through the quarters of its fall; nan without a RESET.
+
+    The quarters, since the ends say little: a filament thins a little before it breaks, and loses an atom long after.
+    """
     negative = np.flatnonzero(voltage < 0)
-    if negative.size:
-        try:
-            V_reset = reset_voltage(run)
-            ln_g = np.log(conductance[negative])
-            done = voltage[negative][np.argmax(ln_g <= ln_g.min() + 0.05 * (ln_g[0] - ln_g.min()))]
-            width = max(V_reset - float(done), 0.0)
-        except InputError:
-            V_reset = math.nan
-    # OFF is what a RESET leaves; a device that was never reset tells only how it was when fresh
-    after = float(conductance[-1]) if math.isfinite(V_reset) and voltage[-1] <= 0 else math.nan
-    return _Loop(ensemble.name, limit, V_set, G, reads, float(conductance[0]), after, V_reset, width)
+    try:
+        crossed = reset_voltage(run)
+    except InputError:
+        return math.nan, math.nan
+    first = int(negative[0])
+    away = np.flatnonzero(np.diff(voltage[first:]) > 0)
+    branch = slice(first, first + int(away[0]) + 1 if away.size else voltage.size)
+    v, fall = voltage[branch], ln_g[first] - ln_g[branch]
+    if v.size < 2 or fall[-1] < math.log(2.0):
+        return crossed, math.nan
+    V_25, V_75 = (
+        crossing(v, fall, int(np.argmax(fall >= share * fall[-1])), share * float(fall[-1])) for share in (0.25, 0.75)
+    )
+    middle, width = 0.5 * (V_25 + V_75), 2.0 * (V_25 - V_75)
+    if width <= 1.5 * float(np.abs(np.diff(v)).max()):  # between two samples: abrupt as far as one can see
+        width = 0.0
+    return middle, width
 
 
 def _lrs(run: xr.Dataset) -> tuple[float, int]:
@@ -76,6 +112,11 @@ def _lrs(run: xr.Dataset) -> tuple[float, int]:
     if near.size < 3:
         return G, 1
     return float(np.exp(np.log(np.maximum(conductance[near], 1e-300)).mean())), int(near.size)
+
+
+def _median_error(values: NDArray[np.float64]) -> float:
+    """Standard error of the median."""
+    return _MEDIAN_FACTOR * float(values.std(ddof=1)) / math.sqrt(values.size)
 
 
 def _is_retention(ensemble: Ensemble, set_V: float) -> bool:
@@ -119,8 +160,8 @@ def fit_nonvolatile(
         )
 
     currents, counts = np.unique(I, return_counts=True)
-    text = f"{I.size} sweeps at {currents.size} compliances, {currents[0]:.3g} to {currents[-1]:.3g} A"
     repeated = bool((counts > 1).any()) and I.size >= 4
+    text = f"{I.size} sweeps at {currents.size} compliances, {currents[0]:.3g} to {currents[-1]:.3g} A"
     # without repeats the spread is unknown; taken in proportion to the compliance, or the largest would decide alone
     sigma = I * (G.max() / I.max())
     if repeated and currents.size > 1:
@@ -151,48 +192,35 @@ def fit_nonvolatile(
 
     fresh = np.log([loop.fresh_S for loop in loops])
     offs = np.log([loop.off_S for loop in loops if math.isfinite(loop.off_S)])
-    where = f"end of {offs.size} sweeps with a RESET"
+    where = f"beyond the RESET of {offs.size} sweeps"
+    once = [loop.off_reads for loop in loops if math.isfinite(loop.off_S)]
     if not offs.size:
+        once = [1] * fresh.size
         offs, where = fresh, f"first instant of {fresh.size} sweeps, none of which ends after a RESET"
-    elif abs(float(np.median(fresh) - np.median(offs))) > math.log(10.0):
+    elif abs(float(np.median(fresh) - np.median(offs))) > max(
+        _FRESH, 2.0 * math.hypot(*(_median_error(v) if v.size > 1 else 0.0 for v in (fresh, offs)))
+    ):
+        G_fresh = math.exp(float(np.median(fresh)))
+        error = G_fresh * _median_error(fresh) if fresh.size > 1 else None
+        put("conductance_fresh_S", G_fresh, error, f"first instant of {fresh.size} sweeps")
         warnings.append(
-            f"conductance_off_S: fresh devices conduct {math.exp(float(np.median(fresh))):.3g} S; pass that as "
-            "conductance_S to simulate one"
+            f"conductance_off_S: fresh devices conduct {G_fresh:.3g} S, and so does a simulated one until its first SET"
         )
     n = offs.size
     put(
         "conductance_off_S",
         math.exp(float(np.median(offs))),
-        math.exp(float(np.median(offs))) * _MEDIAN_FACTOR * float(offs.std(ddof=1)) / math.sqrt(n) if n > 1 else None,
+        math.exp(float(np.median(offs))) * _median_error(offs) if n > 1 else None,
         where,
     )
     if n > 2:
         total = float(offs.std(ddof=1))
-        spread = math.sqrt(max(total**2 - noise.value**2, 0.0))  # one read of each
+        median_of = [1.0 if reads < 3 else _MEDIAN_FACTOR**2 / reads for reads in once]
+        spread = math.sqrt(max(total**2 - noise.value**2 * float(np.mean(median_of)), 0.0))
         widened = total / math.sqrt(2.0 * (n - 1)) * (total / spread if spread > 0.0 else 1.0)
         put("off_spread", spread, widened, f"{n} sweeps")
-    for stem, values in (
-        ("set_voltage", np.array([loop.set_V for loop in loops])),
-        ("reset_voltage", np.array([loop.reset_V for loop in loops])),
-    ):
-        values = values[np.isfinite(values)]
-        if not values.size:
-            warnings.append(f"{stem}_V: no RESET in the sweeps, so not estimated")
-            continue
-        spread = float(values.std(ddof=1)) if values.size > 1 else math.nan
-        put(
-            f"{stem}_V",
-            float(np.median(values)),
-            _MEDIAN_FACTOR * spread / math.sqrt(values.size) if values.size > 1 else None,
-            f"median of {values.size} sweeps",
-        )
-        if values.size > 2 and repeated:
-            put(f"{stem}_spread_V", spread, spread / math.sqrt(2.0 * (values.size - 1)), f"{values.size} sweeps")
-    widths = np.array([loop.reset_width_V for loop in loops])
-    widths = widths[np.isfinite(widths)]
-    if widths.size:
-        error = _MEDIAN_FACTOR * float(widths.std(ddof=1)) / math.sqrt(widths.size) if widths.size > 1 else None
-        put("reset_width_V", float(np.median(widths)), error, f"RESET branch of {widths.size} sweeps")
+    _threshold("set_voltage", np.array([loop.set_V for loop in loops]), repeated, put)
+    _resets(loops, repeated, fixed, put, warnings)
     _drift(ensembles, float(np.median([loop.set_V for loop in loops])), put)
     for name, value in fixed.items():
         put(name, value, None, "fixed by the caller", kind="fixed")
@@ -249,6 +277,68 @@ def _regress(I, G, sigma, fixed, start, put, text, warnings) -> None:  # noqa: E
         if note:
             warnings.append(f"{names[short]}: {note}")
         put(names[short], float(fitted.value) * unit, error, f"LRS at {_READ_V:g} V of {text}", warning=note)
+
+
+def _threshold(
+    stem: str, values: NDArray[np.float64], repeated: bool, put, shift: float = 0.0, shift_error: float = 0.0
+) -> None:
+    """Median and spread of a threshold, `shift` beside the values."""
+    n = values.size
+    spread = float(values.std(ddof=1)) if n > 1 else math.nan
+    error = math.hypot(_median_error(values), shift_error) if n > 1 else None
+    put(f"{stem}_V", float(np.median(values)) + shift, error, f"median of {n} sweeps")
+    if n > 2 and repeated:
+        put(f"{stem}_spread_V", spread, spread / math.sqrt(2.0 * (n - 1)), f"{n} sweeps")
+
+
+def _resets(loops: list[_Loop], repeated: bool, fixed: dict[str, float], put, warnings: list[str]) -> None:
+    """RESET width, and threshold against ln G; medians where all filaments are alike.
+
+    A line through medians (Theil and Sen), as the typical run is the median one: a few filaments break late. It runs
+    through the middles of the RESETs, which all have, and the threshold lies half a width before them.
+    """
+    kept = [loop for loop in loops if math.isfinite(loop.reset_V)]
+    if not kept:
+        warnings.append("reset_voltage_V: no RESET in the sweeps, so not estimated")
+        return
+    V, ln_g = np.array([loop.reset_V for loop in kept]), np.log([loop.lrs_S for loop in kept])
+    widths = np.array([loop.reset_width_V for loop in kept])
+    widths = widths[np.isfinite(widths)]
+    width, width_error = fixed.get("reset_width_V", 0.0), 0.0
+    if "reset_width_V" not in fixed and widths.size:
+        width, width_error = float(np.median(widths)), _median_error(widths) if widths.size > 1 else 0.0
+        put("reset_width_V", width, width_error or None, f"RESET branch of {widths.size} sweeps")
+    half = (0.5 * width, 0.5 * width_error)
+    centre = math.log(fixed["reset_reference_S"]) if "reset_reference_S" in fixed else float(ln_g.mean())
+    x = ln_g - centre
+    put("reset_reference_S", math.exp(centre), None, f"mean of {len(kept)} sweeps", kind="fixed")
+    compliances = np.unique([loop.compliance_A for loop in kept]).size
+    if "reset_voltage_slope_V" in fixed:
+        _threshold("reset_voltage", V - fixed["reset_voltage_slope_V"] * x, repeated, put, *half)
+        return
+    if compliances < 2 or float(np.ptp(ln_g)) < math.log(2.0):
+        note = "not identified: the RESETs are of sweeps at " + (
+            "one compliance" if compliances < 2 else "compliances that leave conductances within a factor of two"
+        )
+        put("reset_voltage_slope_V", 0.0, None, "not estimated", kind="fixed", warning=note)
+        warnings.append(f"reset_voltage_slope_V: {note}")
+        _threshold("reset_voltage", V, repeated, put, *half)
+        return
+    line = stats.theilslopes(V, x, alpha=_ONE_SIGMA)
+    slope = float(line.slope)
+    left, free = V - slope * x, V.size - 2
+    V_r = float(np.median(left)) + half[0]
+    text = f"RESET of {V.size} sweeps at {compliances} compliances against ln G"
+    if free < 2:
+        note = f"no error: {V.size} sweeps only"
+        put("reset_voltage_V", V_r, None, text, warning=note)
+        put("reset_voltage_slope_V", slope, None, text, warning=note)
+        return
+    spread = math.sqrt(float(np.sum((left - left.mean()) ** 2)) / free)
+    put("reset_voltage_V", V_r, math.hypot(_MEDIAN_FACTOR * spread / math.sqrt(V.size), half[1]), text)
+    put("reset_voltage_slope_V", slope, 0.5 * float(line.high_slope - line.low_slope), text)
+    if repeated:
+        put("reset_voltage_spread_V", spread, spread / math.sqrt(2.0 * free), text)
 
 
 def _drift(ensembles: list[Ensemble], set_V: float, put) -> None:

@@ -162,6 +162,22 @@ def typical(residual: Residual, ensemble: Ensemble, chosen: NDArray[np.intp] | N
     return np.median(rows, axis=0) if rows.shape[0] >= 3 else rows.mean(axis=0)
 
 
+def bound_of(residual: Residual, bound: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where the compared quantity is a lower bound, if the conductance is: a current at its limit is known."""
+    return bound & (not isinstance(residual, AsinhCurrent))
+
+
+def left_over(observed: Array, model: Array, bound: NDArray[np.bool_]) -> Array:
+    """Observed less model; none where the observed is a lower bound and the model lies above it."""
+    left = observed - model
+    return np.where(bound & (left < 0.0), 0.0, left) if bound.any() else left
+
+
+def told(left: Sequence[Array], bounds: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+    """Instants that say something: all but those at which a lower bound holds."""
+    return [~(b & (r == 0.0)) for r, b in zip(left, bounds, strict=True)]
+
+
 def of_trace(residual: Residual, trace: xr.Dataset) -> Array:
     """The compared quantity of a one-dimensional trace."""
     return residual.of(trace["current"].values.astype(float), trace["conductance"].values.astype(float))

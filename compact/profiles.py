@@ -339,6 +339,8 @@ def _loops(
     fixed: Mapping[str, float] = {
         name: p.value for name, p in fitted.parameters.items() if p.kind == "fixed" and "by the caller" in p.origin
     }
+    # the threshold is that of one conductance, whichever loops were drawn
+    fixed = {"reset_reference_S": fitted.value("reset_reference_S"), **fixed}
     names = tuple(n for n, p in fitted.parameters.items() if p.kind == "fitted" and p.standard_error is not None)
     found = []
     for _ in range(resamples):

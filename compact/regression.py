@@ -30,10 +30,13 @@ from .observables import (
     Conductance,
     LnConductance,
     Residual,
+    bound_of,
     choose,
     correlation_time,
+    left_over,
     predicted,
     span_of,
+    told,
     typical,
 )
 from .parameters import FittedParameter, ParameterTable
@@ -85,6 +88,8 @@ class Problem:
         Values of the others.
     targets : tuple of array, shape (time,)
         The typical run of each ensemble, in the space of the residual.
+    tolerance : float, optional
+        Of the integration, for models that have one; their own if None.
     """
 
     model: type[CompactModel]
@@ -94,7 +99,6 @@ class Problem:
     base: Mapping[str, float]
     targets: tuple[Array, ...]
     tolerance: float | None = None
-    """Of the integration, for models that have one; their own if None."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,6 +124,11 @@ class Problem:
         span = float(np.ptp(np.concatenate(self.targets)))
         return tuple(max(span, _RESOLUTION) for _ in self.targets)
 
+    @cached_property
+    def bounds(self) -> tuple[NDArray[np.bool_], ...]:
+        """Where the target of each trace is a lower bound."""
+        return tuple(bound_of(self.residual, e.typical_bound) for e in self.ensembles)
+
     def values(self, u: Array) -> dict[str, float]:
         """Parameter values at coordinates u."""
         found = dict(self.base)
@@ -144,8 +153,8 @@ class Problem:
         return [predicted(model, e, self.residual, tolerance=self.tolerance) for e in self.ensembles]
 
     def left(self, u: Array) -> list[Array]:
-        """Observed less model, of each trace."""
-        return [t - m for t, m in zip(self.targets, self.predict(u), strict=True)]
+        """Observed less model, of each trace; none where a lower bound holds."""
+        return [left_over(*parts) for parts in zip(self.targets, self.predict(u), self.bounds, strict=True)]
 
     def __call__(self, u: Array) -> Array:
         """Model less observed, all traces; large where the model cannot be evaluated."""
@@ -232,11 +241,13 @@ def minimise(problem: Problem, u: Array, *, evaluations: int = 60, tolerance: fl
 def settled(problem: Problem, u: Array, evaluations: int = 0) -> Solution:
     """Errors and doubts at an optimum."""
     left = tuple(problem.left(u))
+    kept = told(left, problem.bounds)
     # a trace matched to the accuracy of the integrator says nothing finer than that
-    floored = tuple(np.where(np.abs(r) < _RESOLUTION, _RESOLUTION, r) for r in left)
-    size = sum(r.size for r in left)
+    floored = tuple(np.where(np.abs(r) < _RESOLUTION, _RESOLUTION, r)[k] for r, k in zip(left, kept, strict=True))
+    size = sum(r.size for r in floored)
     sigma = math.sqrt(sum(float(r @ r) for r in floored) / max(size - u.size, 1) * correlation_time(floored))
     jacobian = secants(problem, u, problem.jacobian(u, step=_LAST_STEP, central=True), sigma, problem.low, problem.high)
+    jacobian = jacobian[np.concatenate(kept)]
     found, time = covariance(jacobian, floored)
     sides = open_sides(problem, u, jacobian, sigma, problem.low, problem.high)
     diagnosis = diagnose(problem.names, jacobian, found, sigma, u, problem.low, problem.high, sides)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..physics.errors import HalidriftError, InputError
 from .ensembles import Ensemble
 from .model import CompactModel
-from .observables import Residual, of_trace, predicted
+from .observables import Residual, bound_of, left_over, of_trace, predicted
 
 __all__ = ["Components", "components", "rate_factors", "rate_spread"]
 
@@ -126,8 +126,9 @@ def rate_factors(model: CompactModel, ensemble: Ensemble, residual: Residual) ->
         return np.full(ensemble.size, math.nan)
     grid, table = np.array(kept), np.array(curves)
     found = []
-    for member in ensemble.members:
-        cost = np.square(table - of_trace(residual, member)).sum(axis=1)
+    for member, bound in zip(ensemble.members, bound_of(residual, ensemble.bounds), strict=True):
+        observed = of_trace(residual, member)
+        cost = np.array([np.square(left_over(observed, row, bound)).sum() for row in table])
         i = int(np.argmin(cost))
         if i in (0, grid.size - 1):
             found.append(math.nan)

@@ -19,7 +19,7 @@ from .ensembles import Ensemble
 from .identifiability import covariance as robust_covariance
 from .identifiability import diagnose, secants
 from .noise import plateau_noise
-from .observables import correlation_time
+from .observables import correlation_time, told
 from .parameters import FittedParameter, ParameterTable
 from .regression import largest_compliance
 from .volatile import Volatile
@@ -182,8 +182,8 @@ def fit_volatile(
             entry = FittedParameter(name, default, quantity.unit, None, "fixed", reason)
         table.append(entry)
     goodness = {
-        e.name: float(np.sqrt(np.mean(((problem.predict(values, e, float(t[0])) - t) / problem.span) ** 2)))
-        for e, t in zip(ensembles, targets, strict=True)
+        e.name: float(np.sqrt(np.mean(left**2)))
+        for e, left in zip(ensembles, problem.left(values, targets), strict=True)
     }
     warnings += [
         f"{name}: normalised error {error:.2f}, the model does not describe this trace"
@@ -292,11 +292,14 @@ def _errors(
     steps = _STEP * np.eye(at.size)
     sensitivity = np.array([(residual(at + h) - residual(at - h)) / (2.0 * _STEP) for h in steps]).T
     ends = np.cumsum([e.time_s.size for e in problem.ensembles])[:-1]
-    left = [np.where(np.abs(r) < _RESOLUTION, _RESOLUTION, r) for r in np.split(residual(at), ends)]
-    freedom = max(sensitivity.shape[0] - at.size, 1)
+    left = np.split(residual(at), ends)
+    kept = told(left, [e.typical_bound for e in problem.ensembles])
+    left = [np.where(np.abs(r) < _RESOLUTION, _RESOLUTION, r)[k] for r, k in zip(left, kept, strict=True)]
+    freedom = max(sum(r.size for r in left) - at.size, 1)
     sigma = math.sqrt(sum(float(r @ r) for r in left) / freedom * correlation_time(left))
     bounds = np.array([problem.bound(s) for s in short])
     sensitivity = secants(residual, at, sensitivity, sigma, bounds[:, 0], bounds[:, 1])
+    sensitivity = sensitivity[np.concatenate(kept)]
     covariance, _ = robust_covariance(sensitivity, left)
     if all(e.size >= ENSEMBLE for e in problem.ensembles) and resamples > 1:
         drawn = _bootstrap(problem, short, at, resamples)

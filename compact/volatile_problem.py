@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import _volatile, laws
 from .ensembles import Ensemble
+from .observables import left_over
 from .volatile import log_conductance
 
 __all__ = ["NAMES", "OPTIONAL", "VolatileProblem"]
@@ -147,10 +148,13 @@ class VolatileProblem:
         )
         return log_conductance(x, held, law)
 
-    def residual(self, p: dict[str, float], targets: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        values = self.physical(p)
+    def left(self, values: dict[str, float], targets: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+        """Model less observed over the span, of each trace; none where a lower bound holds."""
         parts = []
         for ensemble, target in zip(self.ensembles, targets, strict=True):
             model = self.predict(values, ensemble, float(target[0]))
-            parts.append((np.nan_to_num(model, nan=1e3) - target) / self.span)
-        return np.concatenate(parts)
+            parts.append(-left_over(target, np.nan_to_num(model, nan=1e3), ensemble.typical_bound) / self.span)
+        return parts
+
+    def residual(self, p: dict[str, float], targets: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.concatenate(self.left(self.physical(p), targets))

@@ -34,6 +34,7 @@ def by_start(runs: Sequence[Sequence[Event]]) -> dict[float, list[tuple[int, Eve
 
 
 def censored(rests: list[list[list[Relaxation]]]) -> int:
+    """How many relaxations had not ended when their trace did."""
     return sum(r.censored for group in rests for run in group for r in run)
 
 

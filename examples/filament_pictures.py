@@ -22,6 +22,9 @@ from halidrift import Device, Waveform
 from halidrift.kmc import FilamentKMC
 from halidrift.pipeline.figures import filament, save
 
+FIGURES = {"filament-1uA.png": "Six views of an Ag filament in a 20 nm film during a 1 V pulse and after it"}
+FAST = True
+
 
 def weak(seed: int = 0) -> xr.Dataset:
     """1 V, 20 ms, 1 uA, then 40 ms without voltage; every reported instant is a snapshot."""

@@ -4,12 +4,13 @@ SET at 1 mA and RESET on the negative branch, the temperature on the way, and th
 current from 10 uA to 1 mA leaves. Nothing is fitted here: both models read the card john2022-ogb. Takes minutes.
 
     python examples/john_1mA_kmc_fem.py                 john-1mA-kmc-fem.png, here
-    python examples/john_1mA_kmc_fem.py --out pictures  in this folder, with the traces
+    python examples/john_1mA_kmc_fem.py --out pictures  in this folder; --traces FOLDER keeps what was simulated
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from halidrift.fem import FilamentFEM
 from halidrift.kmc import FilamentKMC
 from halidrift.pipeline.figures import continuum, save
 
+FIGURES = {"john-1mA-kmc-fem.png": "Loop, temperature and conductance against compliance of KMC and continuum at 1 mA"}
 LIMITS_A = (1e-5, 1e-4, 1e-3)
 LOOP = Waveform.triangle([1.5, -2.0], 1.0, [1e-3, np.inf], samples_per_V=40)
 SET = Waveform.triangle([1.5], 1.0, samples_per_V=10)
@@ -47,9 +49,13 @@ def main() -> None:
     """Run and draw."""
     reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     reader.add_argument("--out", type=Path, default=Path("."))
+    reader.add_argument("--traces", type=Path, help="keep the traces here, and read those that are there")
     asked = reader.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    print(save(continuum.beside(*run(asked.out)), asked.out / "john-1mA-kmc-fem.png"))
+    with tempfile.TemporaryDirectory() as folder:
+        kept = asked.traces or Path(folder)
+        kept.mkdir(parents=True, exist_ok=True)
+        print(save(continuum.beside(*run(kept)), asked.out / "john-1mA-kmc-fem.png"))
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ class DeltaRuleReadout(_Readout):
     history_ : dict of list
         For each epoch: loss, train_accuracy, learning_rate and, with an `eval_set`, test_accuracy.
     offset_, gain_ : array, shape (nodes,)
-        Input = (state - offset_) * gain_.
+        Input = ``(state - offset_) * gain_``.
 
     References
     ----------
@@ -378,7 +378,7 @@ class IccReadout(_Readout):
     endurance_share_ : float
         Writes of the most used cell over `endurance_cycles`; above 1 the network would wear out in training.
     classes_, weights_, coef_, intercept_, history_, offset_, gain_
-        As in :class:`DeltaRuleReadout`; history_ has writes_mean, the mean writes of a cell so far.
+        As in :class:`DeltaRuleReadout`; ``history_`` has ``writes_mean``, the mean writes of a cell so far.
 
     Notes
     -----
@@ -483,15 +483,15 @@ class IccReadout(_Readout):
     def energy_J_(self) -> NDArray[np.float64]:
         r"""Energy that the source delivered to each cell in training, J.
 
-        Notes
-        -----
-        A write draws its compliance current at `write_V` for `pulse_s`, an erase the current of the filament at
-        `erase_V`. The filament is taken to last for the whole pulse; it breaks earlier, so an erase is an upper bound.
-
         Raises
         ------
         InputError
             If the cell cannot tell the compliance of a conductance.
+
+        Notes
+        -----
+        A write draws its compliance current at `write_V` for `pulse_s`, an erase the current of the filament at
+        `erase_V`. The filament is taken to last for the whole pulse; it breaks earlier, so an erase is an upper bound.
         """
         self._fitted()
         if not hasattr(self.cell, "compliance_for"):

@@ -89,6 +89,7 @@ class Progress:
 
 
 def sort(given: list[xr.Dataset]) -> Runs:
+    """Sort traces by what they are: sweeps, pulses, spikes."""
     kept = ["voltage", "device_voltage", "current", "conductance"]
     # the rest, such as the atoms of a filament, is only carried along
     every = [
@@ -111,11 +112,13 @@ def sort(given: list[xr.Dataset]) -> Runs:
 
 
 def need(runs: Sequence[Any], what: str) -> None:
+    """Raise if there is nothing to compute from."""
     if not runs:
         raise InputError(f"needs {what}")
 
 
 def row(name: str, value: float | str, unit: str, definition: str, source: str, **more: Any) -> Merit:
+    """Return one row of the report; what is not given is unknown."""
     blank: dict[str, Any] = {"low": NAN, "high": NAN, "cv": NAN, "number": 1, "censored": 0, "note": ""}
     return Merit(name, value, unit, definition=definition, source=source, **(blank | more))
 

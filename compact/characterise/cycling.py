@@ -30,7 +30,7 @@ class Endurance(NamedTuple):
         Whether the device still worked when the test ended, so that `cycles` is a lower bound.
     resolution : float, 1
         Cycles between the last good reading and the first bad one, or between readings at the end; 1 for one reading
-        a cycle, as it should be [1]_.
+        a cycle, as it should be (Lanza et al., below).
     cause : str
         What closed the window: "LRS fell", "HRS rose" or "both"; empty if it is open.
     window_first, window_median, window_smallest : float, 1

@@ -221,6 +221,7 @@ class Task:
 
 
 def place_hop(crystal: str | Atoms, species: str, *, phase: str, repeat: Sequence[int], hop: int) -> Place:
+    """Put a hop into a supercell: the atoms without it and both of its ends."""
     supercell, material, found_phase = _supercell(crystal, phase, repeat)
     if supercell.constraints:
         raise InputError(
@@ -287,11 +288,13 @@ def fingerprint(place: Place, theory: Theory) -> tuple[float, float]:
 
 
 def check_seed(seed: int) -> None:
+    """Raise if a seed is no whole number."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError("A seed must be a whole number", got=seed, allowed=">= 0")
 
 
 def plan(place: Place, theory: Theory, settings: Settings, seed: int, numbers: tuple[float, float]) -> Task:
+    """Return what is to be computed, with the fingerprint that it is stored under."""
     shared = {
         "procedure": PROCEDURE,
         "material": place.material,
@@ -373,6 +376,7 @@ def migration_barrier(
 
 
 def compute(task: Task, progress: Progress | None) -> MigrationBarrier:
+    """Compute a barrier: rattle, relax, cut both ends from one crystal, string the band."""
     began = time.perf_counter()
     rng = generator(task.seed)
     place, hop = task.place, task.place.hop

@@ -205,7 +205,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, model: Any) -> Thresholds:
-        """Those of a :class:`~halidrift.compact.NonVolatile` cell."""
+        """Those of a :class:`~halidrift.compact.NonVolatile` cell, RESET at its `reset_reference_S`."""
         names = ("set_voltage_V", "reset_voltage_V", "set_voltage_spread_V", "reset_voltage_spread_V")
         return cls(*(model.value(name) for name in names))
 

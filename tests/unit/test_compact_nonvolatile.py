@@ -87,6 +87,28 @@ def test_reset_width_gives_intermediate_states():
     assert last == pytest.approx(np.sqrt(3.01e-3 * 1e-7), rel=1e-9)  # half way in ln G at half the width
 
 
+def test_a_thicker_filament_resets_later():
+    """-1.5 V at 1e-4 S, 0.2 V more for each e-fold: the OFF branch begins one sample (20 mV) beyond."""
+    cell = NonVolatile.of(**VALUES, reset_voltage_slope_V=-0.2, reset_reference_S=1e-4)
+    for limit in (3e-5, 3e-4):
+        trace = cell.simulate(Waveform.triangle([2.0, -3.0], 1.0, [limit, 1.0]))
+        v, g = trace["voltage"].values, trace["conductance"].values
+        threshold = -1.5 - 0.2 * np.log((3.0 * limit + 1e-5) / 1e-4)
+        reset = (v < 0) & (g <= 1e-7)
+        assert v[reset][0] == pytest.approx(threshold - 0.01, abs=0.0101)
+    # however thin, no RESET without a voltage
+    thin = cell.with_values(reset_voltage_slope_V=-10.0).simulate(Waveform([0.0, 1.0], [0.0, 0.0]), conductance_S=1e-6)
+    np.testing.assert_allclose(thin["conductance"].values, 1e-6)
+
+
+def test_a_fresh_device_conducts_what_was_given_until_its_first_set():
+    cell = NonVolatile.of(**VALUES, conductance_fresh_S=1e-9)
+    trace = cell.simulate(Waveform.triangle([-2.0, 2.0, -3.0], 1.0, [1.0, 3e-4, 1.0]))
+    v, g, t = trace["voltage"].values, trace["conductance"].values, trace["time"].values
+    np.testing.assert_allclose(g[(t < 6) & (v < 0.89)], 1e-9)  # a negative excursion leaves it
+    np.testing.assert_allclose(g[t > 9.6], 1e-7)
+
+
 def test_drift_follows_the_power_law():
     cell = NonVolatile.of(**VALUES, drift_exponent=0.02, drift_reference_s=1.0)
     trace = cell.simulate(Waveform.hold(0.0, 1e4, first_s=0.1, samples=50), conductance_S=1e-3)

@@ -174,7 +174,7 @@ def test_bad_arguments(device, argument, value):
 
 
 def test_device_without_a_filament():
-    with pytest.raises(InputError, match="no such parameter"):
+    with pytest.raises(InputError, match="card is for another model"):
         FilamentFEM(Device.load("kim2019-n3"))
     with pytest.raises(InputError, match="a card such as john2022-ogb"):
         FilamentFEM(Device.load("kim2019-n3"))

@@ -189,27 +189,37 @@ NONVOLATILE = {
     "set_voltage_V": 0.9,
     "reset_voltage_V": -1.5,
 }
+FRESH = {
+    "conductance_fresh_S": 1e-9,
+    "reset_width_V": 0.4,
+    "reset_voltage_slope_V": -0.2,
+    "reset_reference_S": 1e-3,
+}
 
 
 @needs_ngspice
-@pytest.mark.parametrize("width_V", [0.0, 0.8])
-@pytest.mark.parametrize("kind", ["triangle", "pulses"])
-def test_ngspice_programs_and_resets_the_non_volatile_cell_whatever_its_step(tmp_path, kind, width_V):
+@pytest.mark.parametrize("further", [{}, {"reset_width_V": 0.8}, FRESH], ids=["abrupt", "gradual", "fresh"])
+@pytest.mark.parametrize("kind", ["triangle", "pulses", "reads"])
+def test_ngspice_programs_and_resets_the_non_volatile_cell_whatever_its_step(tmp_path, kind, further):
     """SET at three compliances, RESET; no overshoot: 1 % outside of the switching, as said at the head."""
-    model = NonVolatile.of(**NONVOLATILE, reset_width_V=width_V)
+    model = NonVolatile.of(**NONVOLATILE, **further)
     if kind == "triangle":
         waveform, steps = Waveform.triangle([2.0, 1.5, 2.0, -3.0], 5.0, [3e-4, 1e-4, 6e-4, 0.1]), (2e-4, 2e-3)
     else:
         read_pulse = {"read_V": 0.1, "read_width_s": 2e-3}
         waveform = Waveform.pulses(1.5, 5e-3, 10e-3, 3, compliance_A=3e-4, **read_pulse)
-        waveform, steps = waveform + Waveform.pulses(-1.7, 5e-3, 10e-3, 3, compliance_A=0.1), (2e-4, 2e-3)
+        # a half-opened filament stays as it is at rest and under reads, which begin a new RESET
+        erase = Waveform.pulses(-1.7, 5e-3, 10e-3, 3, compliance_A=0.1, **(read_pulse if kind == "reads" else {}))
+        waveform, steps = waveform + erase, (2e-4, 2e-3)
+    last = 6e-4 if kind == "triangle" else 3e-4
+    reset_V = -1.5 + further.get("reset_voltage_slope_V", 0.0) * np.log((3.0 * last + 1e-5) / 1e-3)
     carries_on = [limit / (3.0 * limit + 1e-5) for limit in (1e-4, 3e-4, 6e-4)]
     for step in steps:
         run = bench.run(bench.write(model, waveform, tmp_path, step_s=step))
         times = np.clip(run.time.values, 0.0, waveform.duration_s)
         python, voltage = read(model, waveform, times), waveform.voltage_at(times)
         kept = np.ones(times.size, dtype=bool)
-        for threshold in (0.9, -1.5, *carries_on):
+        for threshold in (0.9, reset_V, *carries_on):
             kept &= np.abs(voltage - threshold) > 8e-3
         jumps = times[1:][np.abs(np.diff(np.log(python))) > 0.5 * WITHIN]
         last = np.searchsorted(jumps, times, side="right") - 1
@@ -388,6 +398,27 @@ def test_verilog_a_of_the_non_volatile_cell_rests_where_python_does(tmp_path):
     assert rate[2] == 0.0
 
 
+def test_verilog_a_of_a_fresh_cell_and_of_one_that_resets_by_its_conductance(tmp_path):
+    """Current of the fresh device, and the RESET branch of Python from two conductances: 1e-9 relative."""
+    model = NonVolatile.of(**NONVOLATILE, **FRESH)
+    device, _ = compiled(model, tmp_path)
+    y_0 = np.log(1e-9 / 1e-7)
+    got = device(**{"V(te,be)": 0.5, "V(state)": y_0, "V(before)": y_0})
+    assert got["te"][0] == pytest.approx(0.5e-9, rel=1e-9)
+    assert abs(got["state"][0]) < 1e-9  # it stays
+    for start, volt in ((2e-4, -1.4), (1.8e-3, -1.8)):
+        trace = model.simulate(Waveform([0.0, 1e-3, 2e-3], [0.0, volt, volt]), conductance_S=start)
+        left, before = (np.log(g / 1e-7) for g in (float(trace.state[-1]), start))
+        assert 0.2 * before < left < 0.8 * before
+        rate = [
+            -device(**{"V(te,be)": volt, "V(state)": s, "V(before)": before})["state"][0]
+            for s in (left + 0.1, left, left - 0.1)
+        ]
+        assert rate[0] < -1e3
+        assert abs(rate[1]) < 1e-9 * -rate[0]
+        assert rate[2] == 0.0
+
+
 def test_verilog_a_current_limit_is_that_of_ngspice(tmp_path):
     """No drop below the limit, 1 V for each hundred-thousandth beyond, odd."""
     _, limit = compiled(CASES["Volatile"][0], tmp_path)
@@ -433,3 +464,15 @@ def test_a_netlist_that_cannot_be_solved_is_an_error_and_leaves_no_result(tmp_pa
         bench.run(tmp_path / "bench.cir")
     with pytest.raises(InputError, match="no such netlist"):
         bench.run(tmp_path / "other.cir")
+
+
+@needs_ngspice
+def test_drawn_cells_begin_fresh_whatever_their_off(tmp_path):
+    """Four cycles of seed 5 with a spread of OFF: 1 nS before the SET, 1e-6; the drawn OFF after the RESET, 1 %."""
+    model = NonVolatile.of(**NONVOLATILE, **FRESH, off_spread=0.5)
+    wave = Waveform.triangle([1.5, -3.0], 5.0, [3e-4, 0.1])
+    run = bench.run(bench.write(model, wave, tmp_path, devices=4, rng=5, step_s=2e-3))
+    np.testing.assert_allclose(run.conductance.values[:, 0], 1e-9, rtol=1e-6)
+    off = [row["goff"] for row in bench.drawn(model, 4, 5)]
+    assert np.std(np.log(off)) > 0.1
+    np.testing.assert_allclose(run.conductance.values[:, -1], off, rtol=WITHIN)

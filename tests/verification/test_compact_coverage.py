@@ -161,3 +161,17 @@ def test_a_side_on_which_nothing_happens_is_open():
     at, far = np.zeros(2), np.full(2, 9.0)
     jacobian = np.array([[5.0, 0.0], [0.0, 10.0]])
     assert open_sides(residual, at, jacobian, 0.1, -far, far) == {0: "below"}
+
+
+@pytest.mark.parametrize(("gain", "open_side"), [(3.5, {0: "above"}), (5.0, {})])
+def test_a_threshold_at_the_luckiest_sample_of_noise_is_open(gain, open_side):
+    """Of 400 samples that say nothing the best gains 2 ln 400 = 12, with 4 for the interval 16."""
+
+    def residual(u):
+        lost = np.zeros(400)
+        lost[7] = gain * min(abs(u[0]) / 0.05, 1.0)
+        return lost
+
+    jacobian = np.zeros((400, 1))
+    jacobian[7] = gain / 0.05
+    assert open_sides(residual, np.zeros(1), jacobian, 1.0, -np.full(1, 9.0), np.full(1, 9.0)) == open_side

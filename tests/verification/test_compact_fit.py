@@ -244,6 +244,42 @@ def test_off_is_what_a_reset_leaves_and_not_the_fresh_device():
     found = fit(NonVolatile, made)
     assert found.value("conductance_off_S") == pytest.approx(2e-5, rel=1e-9)
     assert any("fresh devices conduct 1e-08 S" in w for w in found.warnings)
+    assert found.value("conductance_fresh_S") == pytest.approx(1e-8, rel=1e-9)
+    assert found.simulate(wave)["conductance"].values[0] == pytest.approx(1e-8, rel=1e-9)
+
+
+SLOPED = {**NV, "reset_voltage_slope_V": -0.15, "reset_reference_S": 1e-3}
+
+
+def test_reset_threshold_follows_the_conductance_and_its_width_is_found():
+    """Without scatter: slope within 2 %, threshold at the reference and width within a sample (10 mV)."""
+    for width in (0.0, 0.4):
+        made = loops(NonVolatile.of(**SLOPED, reset_width_V=width), np.geomspace(1e-5, 1e-3, 5), 1)
+        found = fit(NonVolatile, made, fixed={"reset_reference_S": 1e-3})
+        assert found.value("reset_voltage_slope_V") == pytest.approx(-0.15, rel=0.02)
+        assert found.value("reset_voltage_V") == pytest.approx(-1.5, abs=0.01)
+        assert found.value("reset_width_V") == pytest.approx(width, abs=0.01)
+
+
+def test_reset_threshold_and_slope_cover_the_truth_with_scatter_and_late_resets():
+    """12 loops at each of three compliances, one of them breaking 1 V late: within three standard errors."""
+    truth = {"reset_voltage_spread_V": 0.08, "off_spread": 0.3, "conductance_spread_slope_1_V": 0.1}
+    cell = NonVolatile.of(**SLOPED, **truth)
+    made = loops(cell, [3e-5, 1e-4, 1e-3], 12)
+    late = cell.with_values(reset_voltage_V=-2.5)
+    made[0] = late.simulate(traces.waveform_of(made[0]), rng=1)
+    found = fit(NonVolatile, made, fixed={"reset_reference_S": 1e-3})
+    for name in ("reset_voltage_V", "reset_voltage_slope_V"):
+        entry = found.parameters[name]
+        assert 0 < entry.standard_error < 0.1
+        assert abs(entry.value - SLOPED[name]) < 3 * entry.standard_error
+
+
+def test_one_compliance_names_the_slope_of_the_reset_as_open():
+    found = fit(NonVolatile, loops(NonVolatile.of(**NV), [1e-4], 4), fixed={"conductance_intercept_S": 1e-5})
+    assert found.value("reset_voltage_slope_V") == 0.0
+    assert "not identified" in found.parameters["reset_voltage_slope_V"].warning
+    assert any("one compliance" in w for w in found.warnings)
 
 
 def test_times_shorter_than_the_sampling_are_doubted():

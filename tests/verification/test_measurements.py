@@ -153,7 +153,7 @@ def test_a_sweep_at_the_limit_of_the_source(tmp_path):
         assert within(cell, VOLATILE, name, 1.03), cell.parameters[name]
     assert any("lower bounds" in warning for warning in cell.warnings)
     # what happens to those who take I/V at the limit for the conductance
-    naive = fit(Volatile, found.traces, resamples=0)
+    naive = fit(Volatile, [t.drop_vars("lower_bound") for t in found.traces], resamples=0)
     assert not within(naive, VOLATILE, "conductance_on_S", 1.1)
 
 
