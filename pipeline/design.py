@@ -319,6 +319,7 @@ def design(
             "gain": gain,
             "gain_error": error,
             "gain_interval_95": [gain - wide, gain + wide],
+            "within_bounds": _kept(both, s),
             "beats": gain > wide and _kept(both, s),
         },
         "mechanism": {**mechanism, "text": _told(both, gain, error, mechanism, model["outputs"])},

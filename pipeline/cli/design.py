@@ -75,6 +75,8 @@ def design(
     console.print(_materials(results["materials"]))
     verdict = "[green]beats[/]" if results["confirmed"]["beats"] else "[bold red]does not beat[/]"
     small.print(f"The design {verdict} the paper's device. {escape(results['mechanism']['text'])}", soft_wrap=True)
+    if not results["confirmed"]["within_bounds"]:
+        small.print("Run anew, it breaks the bound on writes or on energy.", style="yellow", soft_wrap=True)
     small.print(results["statement"], soft_wrap=True, markup=False)
     small.print(f"Results: {out / 'design.json'}, {out / 'design.png'}", soft_wrap=True, markup=False)
 
