@@ -89,31 +89,42 @@ def _nonvolatile(model: Any) -> dict[str, Any]:
         "least_reset_V": laws.LEAST_RESET_V,
         "fresh": 0.0 if math.isnan(fresh) else math.log(fresh / off),
         "compliance_A": model.value("compliance_high_A"),
-        "offset_at": _offset_at(model),
+        **_programming(model),
     }
 
 
-def _offset_at(model: Any) -> float:
-    """ln(G / G_off) from which on a negative intercept b counts in the circuit, which grows G to a I + b.
+_MARGIN = 1.25  # of the smallest current that the circuit can program, so that its two fixed points stay apart
 
-    It knows the current, not the limit. At V_set it grows while a V_set G + b > G: beyond g = -b / (a V_set - 1) only,
-    so b must wait until G has passed that. The mean of g and the smallest programmed conductance is above g wherever
-    the limit holds the device below V_set.
+
+def _programming(model: Any) -> dict[str, Any]:
+    """The smallest limit that the circuit programs to, and ln(G / G_off) from which on a negative intercept b counts.
+
+    The circuit knows the current, not the limit, and grows G to a I + b. At V_set it grows while a V_set G + b > G:
+    beyond g = -b / (a V_set - 1) only, so b must wait until G has passed that; it waits until the mean of g and the
+    smallest programmed conductance. A limit holds the device below V_set, and so programs it, from -b V_set / (a V_set
+    - 1) on.
     """
-    gain = model.value("conductance_slope_1_V") * model.value("set_voltage_V") - 1.0
-    low, _ = model.conductance_bounds_S
-    held = model.value("compliance_low_A") / low
-    if gain <= 0.0 or held >= model.value("set_voltage_V"):
+    V_set, b = model.value("set_voltage_V"), model.value("conductance_intercept_S")
+    low, high = model.value("compliance_low_A"), model.value("compliance_high_A")
+    gain = model.value("conductance_slope_1_V") * V_set - 1.0
+    unstable = max(-b, 0.0) / gain if gain > 0.0 else math.inf
+    limit = max(low, _MARGIN * unstable * V_set)
+    if limit >= high:
+        least = laws.programmed_conductance(high, model.value("conductance_slope_1_V"), b)
         raise ValidityError(
-            "The smallest fitted compliance does not limit the current at the SET voltage, so a circuit, which knows "
+            "The largest fitted compliance does not limit the current at the SET voltage, so a circuit, which knows "
             "its current only, would not find the programmed conductance",
-            got=f"{model.value('compliance_low_A'):g} A through {low:g} S, {held:.3g} V",
-            allowed=f"below the SET voltage, {model.value('set_voltage_V'):g} V",
-            action="Restrict the model to compliances that limit, or use it in Python",
+            got=f"{high:g} A through {least:g} S, {high / least:.3g} V",
+            allowed=f"well below the SET voltage, {V_set:g} V",
+            action="Fit sweeps at compliances that limit, or use the model in Python",
         )
-    unstable = max(-model.value("conductance_intercept_S"), 0.0) / gain
-    closed = 2.0 * model.value("conductance_off_S")
-    return math.log(max(closed, math.sqrt(unstable * low)) / model.value("conductance_off_S"))
+    programmed = laws.programmed_conductance(limit, model.value("conductance_slope_1_V"), b)
+    off = model.value("conductance_off_S")
+    return {
+        "ilow": limit,
+        "raised": limit > low,
+        "offset_at": math.log(max(2.0 * off, math.sqrt(unstable * programmed)) / off),
+    }
 
 
 def _stanford(model: Any) -> dict[str, Any]:
@@ -210,7 +221,7 @@ def export(model: CompactModel, path: str | os.PathLike[str]) -> Path:
     InputError
         If the suffix is unknown, or the stem no identifier.
     ValidityError
-        If a circuit cannot do what the model does: a `NonVolatile` that its smallest compliance does not limit.
+        If a circuit cannot do what the model does: a `NonVolatile` that no compliance limits.
     OutputError
         If the file cannot be written.
 

@@ -40,6 +40,7 @@ PUBLISHED = {"delta": 91.8, "icc": 85.14}
 
 RULES = {"delta": "floating point", "icc": "Icc pairs", "trees": "boosted trees"}
 
+_DEVICES = ("fitted", "typical", "memoryless", "unequal")
 _AFTER = ("read_noise", "log_conductance")  # options of the reservoir that act on states that were played
 _MEMORYLESS_S = 10e-6
 _ADDITIVE = 1.25
@@ -87,6 +88,15 @@ class Convention:
     split: Literal["pattern", "train", "device"] = "pattern"
     write_spread: float | None = None
     shuffled: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("rule", tuple(RULES)), ("device", _DEVICES), ("split", ("pattern", "train", "device"))):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"Unknown {name} of a convention", got=getattr(self, name), allowed=", ".join(allowed))
+        if self.write_spread is not None and self.rule != "icc":
+            raise InputError("write_spread is of Icc pairs", got=f"rule {self.rule}", action="Leave it out")
+        if self.readout and self.rule == "trees":
+            raise InputError("Boosted trees take no options here", got=", ".join(self.readout), action="Leave them out")
 
     @property
     def group(self) -> str:

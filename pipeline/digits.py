@@ -95,6 +95,13 @@ def small(rng: Rng = 0, *, test_share: float = 0.25) -> Images:
     if not 0.0 < test_share < 1.0:
         raise InputError("test_share is out of range", got=test_share, allowed="0 to 1, both excluded")
     bunch = load_digits()
+    classes, images = np.unique(bunch.target).size, bunch.target.size
+    if not classes <= test_share * images <= images - classes:
+        raise InputError(
+            "test_share leaves no image of each class on one side",
+            got=test_share,
+            allowed=f"{classes} to {images - classes} of {images} images",
+        )
     seed = int(generator(rng).integers(2**31))
     X, held, y, held_y = train_test_split(
         bunch.data / 16.0, bunch.target.astype(np.int64), test_size=test_share, stratify=bunch.target, random_state=seed
@@ -133,6 +140,7 @@ def mnist(folder: str | os.PathLike[str]) -> Images:
             )
         files.append(found[0])
     parts: list[Any] = []
+    shapes: list[tuple[int, ...]] = []
     for image_file, label_file in (files[:2], files[2:]):
         pixels, labels = read_idx(image_file, 3), read_idx(label_file, 1)
         if len(pixels) != len(labels):
@@ -151,11 +159,20 @@ def mnist(folder: str | os.PathLike[str]) -> Images:
                 got=int(labels.max()) if len(labels) else "none",
                 allowed="0 to 9, at least one",
             )
+        if not pixels.size:
+            raise DataError("images without pixels", file=image_file, key="header", got=str(pixels.shape[1:]))
         parts += [pixels.reshape(len(pixels), -1) / 255.0, labels.astype(np.int64)]
-        shape = pixels.shape[1:]
+        shapes.append(pixels.shape[1:])
     X, y, held, held_y = parts
-    if X.shape[1] != held.shape[1]:
-        raise DataError("images of another size than those to train on", file=files[2], key="header", got=str(shape))
+    shape, other = shapes
+    if shape != other:
+        raise DataError(
+            "images of another size than those to train on",
+            file=files[2],
+            key="header",
+            got=f"{other[0]} x {other[1]}",
+            allowed=f"{shape[0]} x {shape[1]}",
+        )
     return Images(X, y, held, held_y, f"{shape[0]} x {shape[1]}")
 
 
@@ -325,7 +342,7 @@ class UpdateCurve:
             Spikes from one end to the other.
         low_S, high_S : float, S
         """
-        if isinstance(states, bool) or int(states) != states or states < 1:
+        if isinstance(states, bool) or states % 1 != 0 or states < 1:
             raise InputError("states must be a whole number", got=states, allowed=">= 1")
         line = np.linspace(low_S, high_S, int(states) + 1)
         return cls(line, line[::-1].copy(), origin=f"{states} even steps")
@@ -575,7 +592,7 @@ class SynapticPerceptron(_Readout):
         for name, words in (("pair", tuple(_PAIRS)), ("rounding", tuple(_ROUNDINGS)), ("initial", _INITIAL)):
             if getattr(self, name) not in words:
                 raise InputError(f"Unknown {name}", got=getattr(self, name), allowed=", ".join(words))
-        if isinstance(self.batch, bool) or int(self.batch) != self.batch or self.batch < 1:
+        if isinstance(self.batch, bool) or self.batch % 1 != 0 or self.batch < 1:
             raise InputError("batch must be a whole number", got=self.batch, allowed=">= 1")
         if not (np.isfinite(self.weight_limit) and self.weight_limit > 0):
             raise InputError("weight_limit must be positive", got=self.weight_limit, allowed="> 0")

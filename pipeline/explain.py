@@ -563,6 +563,8 @@ def explain(
     if unknown:
         raise InputError("No such uncertain input", got=", ".join(unknown), allowed=", ".join(allowed))
     _need_salib()
+    if ranges:
+        _tried(other, ranges)
     cache = Cache(folder / ".stages", fresh=fresh)
 
     def step(stage: str) -> Callable[[int, int], None]:
@@ -651,6 +653,14 @@ def _version() -> str:
     from .. import __version__
 
     return __version__
+
+
+def _tried(other: Sequence[Input], ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Both ends of the ranges in a small network, so that one which no network can have is told before any KMC."""
+    cell = chain.typical_cell()
+    inputs = (*measured_inputs(cell, ranges), *other)
+    for numbers in values(inputs, [[0.0] * len(inputs), [1.0] * len(inputs)]):
+        chain.outcome(cell, [one.name for one in inputs], [float(x) for x in numbers], 20, [0])
 
 
 def _need_salib() -> None:

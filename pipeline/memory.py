@@ -85,7 +85,7 @@ def echo(
     if not gaps.size or not (gaps > 0).all() or (np.diff(gaps) <= 0).any() or not np.isfinite(gaps).all():
         raise InputError("gaps_s must be positive and ascending", got=str(gaps_s))
     for name, number in (("history", history), ("repeats", repeats)):
-        if isinstance(number, bool) or int(number) != number or number < 1:
+        if isinstance(number, bool) or number % 1 != 0 or number < 1:
             raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
     if repeats > 1 and rng is None:
         raise InputError("Repeats without rng would be identical", action="Give rng a seed")
@@ -146,7 +146,7 @@ def memory_capacity(
     states : array, shape (timesteps, units)
         Reservoir states, for instance one series of :class:`MaskedReservoir`.
     inputs : array, shape (timesteps,)
-        Independent random numbers.
+        Independent random numbers, not all equal.
     delays : int, >= 1
         Number of delays, from 0.
     washout : int, >= 0
@@ -172,8 +172,10 @@ def memory_capacity(
     X, u = np.asarray(states, dtype=float), np.asarray(inputs, dtype=float)
     if X.ndim != 2 or u.shape != (len(X),) or not np.isfinite(X).all() or not np.isfinite(u).all():
         raise InputError("states and inputs must be finite and of equal length", got=f"{X.shape} and {u.shape}")
-    if isinstance(delays, bool) or int(delays) != delays or delays < 1:
+    if isinstance(delays, bool) or delays % 1 != 0 or delays < 1:
         raise InputError("delays must be a whole number", got=delays, allowed=">= 1")
+    if isinstance(washout, bool) or not washout >= 0 or washout % 1 != 0:
+        raise InputError("washout must be a whole number", got=washout, allowed=">= 0")
     if not 0 < train_fraction < 1:
         raise InputError("train_fraction must part the steps", got=train_fraction, allowed="0 < fraction < 1")
     first = max(washout, delays)
@@ -186,6 +188,8 @@ def memory_capacity(
             action="Take a longer series, a shorter washout or fewer nodes",
         )
     train, test = rows[:count], rows[count:]
+    if not all(np.ptp(u[test - k]) > 0 for k in range(delays)):
+        raise InputError("inputs must vary, or there is nothing to remember", got=f"only {u[test[-1]]:g} at the end")
     mean, width = X[train].mean(axis=0), X[train].std(axis=0)
     Z = np.hstack([(X - mean) / np.where(width > 1e-12 * np.abs(mean), width, np.inf), np.ones((len(X), 1))])
     weights = np.linalg.pinv(Z[train], rcond=_RIDGE)

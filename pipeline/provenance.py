@@ -23,6 +23,8 @@ __all__ = ["Node", "lineage", "names", "read"]
 
 _NEEDED = ("job", "quantities", "stages", "traces", "barriers", "device_parameters", "references")
 
+_SHAPES = {"quantities": list, "stages": dict, "traces": dict, "barriers": list, "references": list}
+
 
 @dataclass(frozen=True)
 class Node:
@@ -84,10 +86,16 @@ def read(file: str | os.PathLike[str]) -> dict[str, Any]:
     lacks = [name for name in _NEEDED if not isinstance(results, dict) or name not in results]
     if lacks:
         raise DataError("not the results of a job", file=path, key=lacks[0], allowed=", ".join(_NEEDED))
-    for name, kind, inner in (("stages", dict, dict), ("quantities", list, dict), ("references", list, str)):
-        parts = results[name].values() if isinstance(results[name], dict) else results[name]
-        if not isinstance(results[name], kind) or not all(isinstance(part, inner) for part in parts):
-            raise DataError("not the results of a job", file=path, key=name, got=repr(results[name])[:80])
+    wrong = [name for name, kind in _SHAPES.items() if not isinstance(results[name], kind)]
+    wrong += [name for name in ("quantities", "stages") if name not in wrong and not _mappings(results[name])]
+    if wrong:
+        raise DataError(
+            "not the results of a job",
+            file=path,
+            key=wrong[0],
+            got=type(results[wrong[0]]).__name__,
+            action="Run the job again into the same folder",
+        )
     old = [name for name, stage in results["stages"].items() if "after" not in stage]
     if old or any("stages" not in row for row in results["quantities"]):
         raise DataError(
@@ -107,6 +115,10 @@ def read(file: str | os.PathLike[str]) -> dict[str, Any]:
             action = "Run the job again into the same folder"
             raise DataError("damaged", file=path, key=f"quantities[{i}]", got=got, action=action) from error
     return results
+
+
+def _mappings(part: Any) -> bool:
+    return all(isinstance(entry, dict) for entry in (part.values() if isinstance(part, dict) else part))
 
 
 def names(results: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -135,10 +147,10 @@ def lineage(results: Mapping[str, Any], name: str) -> tuple[Node, ...]:
         If there is none; it lists the nearest ones.
     """
     rows = [row for row in results["quantities"] if name in _called(row)] or [
-        row for row in results["quantities"] if _plain(name) in {_plain(called) for called in _called(row)}
+        row for row in results["quantities"] if _plain(name) and _plain(name) in {_plain(c) for c in _called(row)}
     ]
     if not rows:
-        known = {called: None for row in results["quantities"] for called in _called(row)[:3] if called}
+        known = {called: None for row in results["quantities"] for called in _called(row)[:-1]}
         folded = {_plain(called): called for called in reversed(known)}
         near = difflib.get_close_matches(_plain(name), folded, n=5, cutoff=0.3)
         raise InputError(
@@ -151,7 +163,8 @@ def lineage(results: Mapping[str, Any], name: str) -> tuple[Node, ...]:
 
 
 def _called(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (row["handle"], row["id"], row["quantity"], f"{row['id']}/{row['quantity']}")
+    called = (row["handle"], row["id"], row["quantity"], f"{row['id']}/{row['quantity']}")
+    return tuple(one for one in called if one)  # not every number has a short name
 
 
 def _plain(text: str) -> str:

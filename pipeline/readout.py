@@ -184,7 +184,7 @@ class _Readout(ClassifierMixin, BaseEstimator, ABC):
         return hasattr(self, "history_")
 
     def _check(self) -> None:
-        if isinstance(self.epochs, bool) or int(self.epochs) != self.epochs or self.epochs < 1:
+        if isinstance(self.epochs, bool) or self.epochs % 1 != 0 or self.epochs < 1:
             raise InputError("epochs must be a whole number", got=self.epochs, allowed=">= 1")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError("learning_rate must be positive", got=self.learning_rate, allowed="> 0")
@@ -579,11 +579,11 @@ class IccReadout(_Readout):
                 allowed=f"inside ({reach[0]:g}, {reach[1]:g}) S",
                 action="Leave bounds_S out to take the cell's range",
             )
-        if not low <= self.initial_S[0] <= high or self.initial_S[1] < 0:
+        if not low <= self.initial_S[0] <= high or not 0 <= self.initial_S[1] < np.inf:
             raise InputError(
                 "Initial conductances lie outside the bounds",
                 got=f"mean {self.initial_S[0]:g} S, deviation {self.initial_S[1]:g} S",
-                allowed=f"mean inside ({low:g}, {high:g}) S, deviation >= 0",
+                allowed=f"mean inside ({low:g}, {high:g}) S, finite deviation >= 0",
                 action="Give initial_S=(mean, deviation) that suits the cell",
             )
         return low, high
@@ -659,7 +659,8 @@ def confusion_interval(
     ([0.92, 0.08], True, 1.0)
     """
     table = np.asarray(counts, dtype=float)
-    if table.ndim != 3 or table.shape[1] != table.shape[2] or not table.size or not (table >= 0).all():
+    inside = ((table >= 0) & (table < np.inf)).all()
+    if table.ndim != 3 or table.shape[1] != table.shape[2] or not table.size or not inside:
         raise InputError("counts must be trainings by classes by classes", got=f"shape {table.shape}")
     total = table.sum(axis=2, keepdims=True)
     if (total == 0).any():

@@ -6,6 +6,7 @@ numbers, each spread over the nodes by a mask, as delay systems do.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -54,7 +55,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
     log_conductance : bool
         Return log10(G / S) instead of G.
     rng : int, Generator or None
-        Used where ``transform`` gets none, for instance inside a ``Pipeline``.
+        Used where ``transform`` gets none, for instance inside a ``Pipeline``. A seed goes together with the trains:
+        the same trains are read alike each time, but the noise of a test set is not that of the training set.
 
     Raises
     ------
@@ -145,7 +147,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         """
         self._check()
         stimuli = self._stimuli(trains)
-        stream = self.rng if rng is None else rng
+        stream = self._own_stream(stimuli) if rng is None else rng
         for_cell, for_read = (None, generator(None)) if stream is None else spawn(stream, 2)
         states = self._play(stimuli, self._instants(stimuli), for_cell, devices)
         if self.read_noise:
@@ -191,6 +193,16 @@ class Reservoir(TransformerMixin, BaseEstimator):
         tags.requires_fit = False
         tags.input_tags.two_d_array = False
         return tags
+
+    def _own_stream(self, stimuli: list[Waveform]) -> Rng:
+        if isinstance(self.rng, bool) or not isinstance(self.rng, int | np.integer):
+            return self.rng
+        generator(self.rng)  # raises for a negative seed
+        # by the seed alone, pattern i of a test set would get the noise of pattern i of the training set
+        content = hashlib.sha256()
+        for train in stimuli:
+            content.update(train.time_s.tobytes() + train.voltage_V.tobytes())
+        return np.random.SeedSequence([int(self.rng), int.from_bytes(content.digest()[:8], "little")])
 
     # -- playing --------------------------------------------------------------------------------------------
 
@@ -264,7 +276,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return np.minimum(stimuli[0].time_s[0] + self.node_times_s, min(train.time_s[-1] for train in stimuli))
 
     def _check(self) -> None:
-        if isinstance(self.nodes, bool) or int(self.nodes) != self.nodes or self.nodes < 1:
+        if isinstance(self.nodes, bool) or self.nodes % 1 != 0 or self.nodes < 1:
             raise InputError("nodes must be a whole number", got=self.nodes, allowed=">= 1")
         if not (np.isfinite(self.interval_s) and self.interval_s > 0):
             raise InputError("interval_s must be positive", got=f"{self.interval_s} s")
@@ -311,7 +323,7 @@ class MaskedReservoir(TransformerMixin, BaseEstimator):
     log_conductance : bool
         Return log10(G / S) instead of G.
     rng : int, Generator or None
-        Used where ``transform`` gets none.
+        Used where ``transform`` gets none; see :class:`Reservoir`.
 
     Raises
     ------
@@ -427,7 +439,7 @@ class MaskedReservoir(TransformerMixin, BaseEstimator):
         return tags
 
     def _check(self) -> None:
-        if isinstance(self.nodes, bool) or int(self.nodes) != self.nodes or self.nodes < 1:
+        if isinstance(self.nodes, bool) or self.nodes % 1 != 0 or self.nodes < 1:
             raise InputError("nodes must be a whole number", got=self.nodes, allowed=">= 1")
         if not (np.isfinite(self.node_s) and self.node_s > 2 * _EDGE_S):
             raise InputError("node_s is too short", got=f"{self.node_s} s", allowed=f"> {2 * _EDGE_S:g} s")

@@ -211,6 +211,8 @@ class Surrogate:
             raise InputError(
                 "A surrogate needs finite results", got=f"{len(y)} points", allowed=f"at least {_FEWEST}, all finite"
             )
+        if isinstance(folds, bool) or folds % 1 != 0 or not 2 <= folds <= len(y):
+            raise InputError("folds must be a whole number", got=folds, allowed=f"2 to {len(y)}, the points")
         variance = float(y.var())
         fold = generator(rng).permutation(np.arange(len(y)) % folds)
         tried: dict[str, float] = {}

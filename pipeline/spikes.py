@@ -374,7 +374,7 @@ _MOST_SPIKES = 10_000  # 1 s of spikes every 0.1 ms: beyond it an argument is a 
 
 
 def _whole(name: str, value: int) -> None:
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    if isinstance(value, bool) or value % 1 != 0 or value < 1:
         raise InputError(f"{name} must be a whole number", got=value, allowed=">= 1")
 
 

@@ -151,6 +151,8 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):  # of numpy
+        return _plain(value.tolist())
     if isinstance(value, float) and value - value != 0.0:
         return None
     return value

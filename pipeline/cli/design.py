@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ._complete import cards as known_cards
+from ._console import Json, Workers, check_files, give, on_stdout, page
 from ._console import out as stdout
-from ._console import page
 from .explain import _chosen
 
 _BUDGETS: dict[str, dict[str, int]] = {
@@ -36,11 +37,12 @@ def design(
     write_error: Annotated[float, typer.Option("--write-error", help="Error of a write over its target.")] = 0.03,
     read_noise: Annotated[float, typer.Option("--read-noise", help="Noise of a reading over its value.")] = 0.0075,
     seed: Annotated[int, typer.Option("--seed", help="Everything that is drawn follows from it.")] = 2022,
-    processes: Annotated[
-        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="Name or path of the card to beat.")] = "john2022-ogb",
+    processes: Workers = None,
+    device: Annotated[
+        str, typer.Option("--device", help="Name or path of the card to beat.", autocompletion=known_cards)
+    ] = "john2022-ogb",
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget finished stages.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Search barrier, compliance, thickness, pulse width and node spacing for the best accuracy at bounded cost.
 
@@ -48,6 +50,7 @@ def design(
     """
     from ..stages import check_writable
 
+    check_files(json=json_file)
     check_writable(out)
     from .. import design as job
     from .reproduce import _run
@@ -63,12 +66,17 @@ def design(
         out,
         lambda tell: job.design(out, settings=settings, device=device, processes=processes, fresh=fresh, progress=tell),
     )
+    give(results, json_file)
+    if on_stdout(json_file):
+        return
     console, small = page(), stdout()
     console.print(_choices(results))
     console.print(_outcomes(results["confirmed"]))
     console.print(_materials(results["materials"]))
     verdict = "[green]beats[/]" if results["confirmed"]["beats"] else "[bold red]does not beat[/]"
     small.print(f"The design {verdict} the paper's device. {escape(results['mechanism']['text'])}", soft_wrap=True)
+    if not results["confirmed"]["within_bounds"]:
+        small.print("Run anew, it breaks the bound on writes or on energy.", style="yellow", soft_wrap=True)
     small.print(results["statement"], soft_wrap=True, markup=False)
     small.print(f"Results: {out / 'design.json'}, {out / 'design.png'}", soft_wrap=True, markup=False)
 

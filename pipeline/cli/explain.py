@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...physics.errors import InputError
+from ._complete import cards as known_cards
+from ._console import Json, Workers, check_files, give, on_stdout, page
 from ._console import out as stdout
-from ._console import page
 
 _COLOURS = {"matters": "bold", "not resolved": "red"}
 
@@ -32,11 +33,12 @@ def explain(
         list[str] | None, typer.Option("--range", help="Another range of an input, NAME=LOW:HIGH; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Everything that is drawn follows from it.")] = 2022,
-    processes: Annotated[
-        int | None, typer.Option("--processes", help="Worker processes; one for each core if not given.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="Name or path of a device card.")] = "john2022-ogb",
+    processes: Workers = None,
+    device: Annotated[
+        str, typer.Option("--device", help="Name or path of a device card.", autocompletion=known_cards)
+    ] = "john2022-ogb",
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget finished stages.")] = False,
+    json_file: Json = None,
 ) -> None:
     """Which number must be known better to predict the network? Sobol indices from barriers to the accuracy.
 
@@ -44,6 +46,7 @@ def explain(
     """
     from ..stages import check_writable
 
+    check_files(json=json_file)
     check_writable(out)
     from .. import explain as job
     from .reproduce import _run
@@ -62,6 +65,9 @@ def explain(
             progress=tell,
         ),
     )
+    give(results, json_file)
+    if on_stdout(json_file):
+        return
     console = page()
     for name, analysis in results["analyses"].items():
         console.print(_table(name, analysis, console.width >= 120))

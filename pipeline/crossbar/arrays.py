@@ -107,8 +107,9 @@ def read_distribution(
     cell : tuple of int, optional
         The selected cell; another one drawn in each array if not given.
     law : callable (conductances) -> Cells
-    threshold_A : float, A, optional
-        Current above which a read counts as low-resistance; if not given, the geometric mean of both medians.
+    threshold_A : float, A, > 0, optional
+        Size of the current above which a read counts as low-resistance; if not given, the geometric mean of both
+        medians.
     word_segment_ohm, bit_segment_ohm, driver_ohm, sense_ohm
         See :class:`Crossbar`.
     rng : int, Generator or None
@@ -121,8 +122,16 @@ def read_distribution(
         (share of all reads on the wrong side), ``bit_error_standard_error`` (binomial) and ``seed``.
     """
     words, bits = (size, size) if isinstance(size, int) else size
-    if isinstance(samples, bool) or int(samples) != samples or samples < 2:
+    if isinstance(samples, bool) or samples % 1 != 0 or samples < 2:
         raise InputError("samples must be a whole number", got=samples, allowed=">= 2")
+    if min(words, bits) < 1:
+        raise InputError("size must be at least 1", got=str(size))
+    if not (math.isfinite(voltage_V) and voltage_V != 0.0):
+        raise InputError("voltage_V must be finite and not zero, or both states read alike", got=f"{voltage_V} V")
+    if threshold_A is not None and not 0.0 < threshold_A < math.inf:
+        raise InputError(
+            "threshold_A must be positive", got=f"{threshold_A} A", allowed="> 0, of either sign of voltage"
+        )
     if not 0.0 <= low_share <= 1.0:
         raise InputError("low_share is a probability", got=low_share, allowed="0 to 1")
     random = generator(rng)

@@ -28,7 +28,7 @@ __all__ = ["SCHEMES", "Crossbar", "Reading", "State", "bias"]
 Array = NDArray[np.float64]
 
 SCHEMES = ("floating", "half", "third", "grounded")
-"""What unselected lines are held at: nothing; V/2; V/3 (bits) and 2V/3 ... see :func:`bias`."""
+"""What unselected lines are held at: nothing; V/2; V/3 (words) and 2V/3 (bits); 0 V. See :func:`bias`."""
 
 _NEWTON = 400
 _ITERATIONS = 20_000

@@ -49,7 +49,7 @@ class Wiring:
     refresh: int = 100
 
     def __post_init__(self) -> None:
-        if isinstance(self.refresh, bool) or int(self.refresh) != self.refresh or self.refresh < 1:
+        if isinstance(self.refresh, bool) or self.refresh % 1 != 0 or self.refresh < 1:
             raise InputError("refresh must be a whole number of patterns", got=self.refresh, allowed=">= 1")
         self.array(np.ones((2, 1, 1)))  # raises for resistances out of range
 

@@ -14,7 +14,7 @@ import xarray as xr
 from ...physics import trace as traces
 from ...physics.database import Database
 from ...physics.device import Device
-from ...physics.errors import InputError
+from ...physics.errors import InputError, ValidityError
 from ...physics.waveform import Waveform
 from ..campaign import Campaign, Progress, Stages, Step, attempt, barrier_row, finish, parameters, part, prepared
 from ..stages import Result, Workers
@@ -509,10 +509,15 @@ def john2022(
 
 
 def _write(job: Campaign, cell: Any, synapse: Any, step: Step) -> None:
+    refused: dict[str, str] = {}
+
     def export() -> None:
         for model, stem in ((cell, "cell"), (synapse, "synapse")):
             for suffix in (".sp", ".va"):
-                model.export(job.folder / f"{stem}{suffix}")
+                try:
+                    model.export(job.folder / f"{stem}{suffix}")
+                except ValidityError as error:  # one netlist that cannot be is no reason to lose the report
+                    refused[f"{stem}{suffix}"] = str(error)
 
     def results() -> dict[str, Any]:
         everything, fitted = parameters(job.device)
@@ -528,6 +533,7 @@ def _write(job: Campaign, cell: Any, synapse: Any, step: Step) -> None:
             "device_parameters": everything,
             "fitted_parameters": {name: compact[name]["parameters"] for name in models},
             "fit_warnings": {name: compact[name]["warnings"] for name in models},
+            "not_exported": refused,
             "barriers": job.stages["barriers"].data["rows"],
             "conventions": {key: job.stages["conventions"].data[key] for key in ("lines", "needed")},
             "readouts": {name: {key: [run[key] for run in readouts[name]] for key in kept} for name in rules},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from ...physics.errors import InputError
 from ..stages import Result
 from .targets import quantity
 
-__all__ = ["growth", "icc_law", "programmed", "quantities", "references", "relaxed"]
+__all__ = ["growth", "icc_law", "programmed", "quantities", "references", "relaxed", "worst_class"]
 
 _MEDIAN = math.sqrt(math.pi / 2.0)  # standard error of a median over that of a mean, normal law
 
@@ -425,11 +425,8 @@ def _network(add: Any, readouts: Result, synapse: Any) -> None:
     add(
         "J-NN-08/floating-point readout: test accuracy", value, uncertainty=error, made_by="DeltaRuleReadout", note=note
     )
-    own_shares = np.mean([np.diag(run["confusion"]) for run in d["icc"]], axis=0)
-    lowest = np.sort(own_shares)[:2]
-    # counting error of the share of a class among its test patterns
-    apart = math.sqrt(2.0 * max(lowest[0] * (1.0 - lowest[0]), 1e-12) / max(tests * len(d["icc"]) / len(c), 1))
-    worst = c[int(np.argmin(own_shares))] if lowest[1] - lowest[0] > apart else None
+    each = np.array([np.diag(run["confusion"]) for run in d["icc"]])
+    own_shares, worst = each.mean(axis=0), worst_class(each, c, tests / len(c))
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip(c, own_shares, strict=True))
     add("J-NN-09/worst class", worst, made_by="IccReadout", note=shares)
     writes = float(np.mean([run["writes"]["max"] for run in d["icc"]]))
@@ -505,6 +502,25 @@ def _unstated(add: Any, conventions: Result, synapse: Any) -> None:
         made_by="IccReadout",
         note=f"with that read noise; {tried}; KMC gives {own:.2g} at {1e3 * top:.2g} mS",
     )
+
+
+def worst_class(shares: np.ndarray, classes: Sequence[str], patterns: float) -> str | None:
+    """The class that is recognised least, if it is so by more than the standard error of the difference to the next.
+
+    Parameters
+    ----------
+    shares : array, shape (trainings, classes), 1
+        Of the patterns of a class that were recognised.
+    classes : sequence of str
+    patterns : float
+        Test patterns of a class. Those of one test set count: the sets of several trainings overlap.
+    """
+    mean = shares.mean(axis=0)
+    first, second = np.argsort(mean, kind="stable")[:2]
+    counting = math.sqrt(sum(max(mean[k] * (1.0 - mean[k]), 1e-12) for k in (first, second)) / patterns)
+    # where writes err at random, classes change places from training to training
+    scatter = (shares[:, second] - shares[:, first]).std(ddof=1) / math.sqrt(len(shares)) if len(shares) > 1 else 0.0
+    return classes[first] if mean[second] - mean[first] > max(counting, float(scatter)) else None
 
 
 def references(stages: Mapping[str, Result], device: Device, cell: Any, synapse: Any) -> list[str]:

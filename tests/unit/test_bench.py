@@ -214,6 +214,27 @@ def test_a_negative_intercept_does_not_keep_the_circuit_off(tmp_path, intercept,
         assert float(found.conductance[-1]) == pytest.approx(float(cell.simulate(wave).conductance[-1]), rel=1e-3)
 
 
+@needs_ngspice
+def test_the_smallest_fitted_compliance_need_not_limit(tmp_path):
+    """10 uA through a I + b at the SET voltage would take more than that: the file says from where on it holds."""
+    cell = NonVolatile.of(
+        conductance_slope_1_V=2.26,
+        conductance_intercept_S=-1.53e-5,
+        conductance_off_S=1e-8,
+        compliance_low_A=1e-5,
+        compliance_high_A=1e-3,
+        set_voltage_V=0.777,
+        reset_voltage_V=-0.77,
+        reset_voltage_slope_V=-0.08,
+    )
+    assert "Valid from a limit of ilow on" in render(cell, "sp", "device")
+    assert "Valid from a limit of ilow on" in render(cell, "va", "device")
+    for limit in (3e-5, 3e-4, 1e-3):
+        wave = Waveform.triangle([1.5], 2.0, limit)
+        found = bench.run(bench.write(cell, wave, tmp_path, step_s=1e-3))
+        assert float(found.conductance[-1]) == pytest.approx(float(cell.simulate(wave).conductance[-1]), rel=1e-2)
+
+
 def test_a_compliance_that_does_not_limit_is_refused_for_a_circuit():
     weak = NonVolatile.of(
         **{**SWITCH, "conductance_slope_1_V": 1.0}, conductance_intercept_S=1e-6, conductance_off_S=1e-7

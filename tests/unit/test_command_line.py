@@ -7,7 +7,9 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -158,6 +160,8 @@ BAD = {
     "fit": ["nowhere.csv"],
     "export": ["nowhere.json"],
     "crossbar": ["--size", "1"],
+    "explain": ["--out", "x", "--samples", "100"],
+    "design": ["--out", "x", "--start-phase", "2"],
     "reproduce john2022": ["--out", "x", "--per-class", "0"],
     "reproduce kim2019": ["--out", "x", "--films", "7"],
     "trace": ["nowhere.json"],
@@ -334,3 +338,9 @@ def test_doctor_finds_a_cache_that_cannot_be_written(run, monkeypatch):
     code, _, err = run("doctor")
     assert code == 1
     assert "NUMBA_CACHE_DIR" in err
+
+
+def test_json_takes_what_a_job_leaves(capsys):
+    """Arrays, numbers of numpy, tuples and nan; on standard output nothing else."""
+    _console.give({"a": np.array([1.0, np.nan]), "b": np.int64(3), "c": (np.float32(0.5), np.inf)}, Path("-"))
+    assert json.loads(capsys.readouterr().out) == {"a": [1.0, None], "b": 3, "c": [0.5, None]}

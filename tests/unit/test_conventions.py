@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from halidrift.compact import NonVolatile, Volatile
+from halidrift.physics.errors import InputError
 from halidrift.pipeline import conventions
 from halidrift.pipeline.conventions import CONVENTIONS, Convention, States, measure, needed, played
 from halidrift.pipeline.stages import to_json
@@ -116,6 +117,21 @@ def test_conventions_share_what_they_leave():
     redrawn = played(quiet, CELL, per_class=30, seed=3)
     np.testing.assert_array_equal(plain.states[30:], redrawn.states[30:])
     assert not np.array_equal(plain.states[:30], redrawn.states[:30])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rule": "Icc"},
+        {"device": "typicl"},
+        {"split": "class"},
+        {"write_spread": 0.03},
+        {"rule": "trees", "readout": {"max_iter": 9}},
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(wrong):
+    with pytest.raises(InputError):
+        Convention("", "", **wrong)
 
 
 def test_what_a_quick_run_cannot_split_is_said_and_not_invented():

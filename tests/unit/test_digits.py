@@ -177,6 +177,7 @@ def test_one_spike_moves_one_synapse_by_one_state():
         {"rounding": "up"},
         {"initial": "top"},
         {"batch": 0},
+        {"batch": np.nan},
         {"weight_limit": 0.0},
         {"spread": -0.1},
         {"spread": float("nan")},
@@ -205,6 +206,9 @@ def test_the_small_images_are_split_by_class():
     assert not np.array_equal(small(1).test_labels, HELD[1])
     with pytest.raises(InputError, match="test_share"):
         small(0, test_share=1.0)
+    for share in (0.001, 0.9999):
+        with pytest.raises(InputError, match="no image of each class"):
+            small(0, test_share=share)
 
 
 def idx(array):
@@ -248,6 +252,8 @@ def test_idx_files_are_read(tmp_path, packed):
         (1, idx(np.zeros(29)), "another number of labels"),
         (1, idx(np.full(30, 10)), "not digits"),
         (2, idx(np.zeros((10, 8, 8))), "another size"),
+        (2, idx(np.zeros((10, 28 * 28, 1))), "another size"),
+        (2, idx(np.zeros((10, 0, 0))), "without pixels"),
         (0, bytes([0, 0, 8, 3]) + b"\xff" * 12, "as long as"),
     ],
 )

@@ -18,8 +18,8 @@ from halidrift.pipeline.candidate import Conditions, card_of, memory_s
 from halidrift.pipeline.cli import app
 from halidrift.pipeline.cli.explain import _ranges
 from halidrift.pipeline.design import Settings as DesignSettings
-from halidrift.pipeline.design import near_barriers, paper, variables
-from halidrift.pipeline.explain import Settings, batches, card_at, device_inputs, network_inputs
+from halidrift.pipeline.design import _kept, near_barriers, paper, variables
+from halidrift.pipeline.explain import Settings, batches, card_at, device_inputs, explain, network_inputs
 from halidrift.pipeline.figures import png
 from halidrift.pipeline.sensitivity import Input, Surrogate, latin_hypercube, values
 from halidrift.pipeline.stages import Cache, Workers
@@ -75,6 +75,16 @@ def test_ranges_of_the_user():
         _ranges(["write_error=0.01"])
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"first_s": (5e-3, 2.0)}, {"growth_spread_device": (-1.0, 0.4)}, {"relaxation_time_s": (0.0, 0.02)}],
+)
+def test_ranges_that_no_network_can_have_are_told_before_any_kmc(tmp_path, monkeypatch, wrong):
+    monkeypatch.setattr(chain, "reference", lambda *_, **__: pytest.fail("KMC began"))
+    with pytest.raises(InputError):
+        explain(tmp_path, settings=Settings(cards=30, networks=40), ranges=wrong, processes=1)
+
+
 def test_card_at_changes_what_it_is_told():
     inputs = device_inputs(CARD)
     numbers = values(inputs, np.full((1, len(inputs)), 0.25))[0]
@@ -103,6 +113,12 @@ def test_surrogate_needs_points():
 
 
 # -- the links ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folds", [1, 21, 2.5, float("nan")])
+def test_folds_that_hold_nothing_out_are_refused(folds):
+    with pytest.raises(InputError, match="folds"):
+        Surrogate.fit(np.random.default_rng(0).random((20, 2)), np.arange(20.0), folds=folds)
 
 
 def test_network_is_reproducible_and_knows_its_cost():
@@ -238,6 +254,17 @@ def _analysis():
         for i, one in enumerate((*network_inputs(), *device_inputs(CARD)))
     ]
     return {"accuracy_mean": 0.88, "accuracy_standard_deviation": 0.06, "resolved": False, "rows": rows}
+
+
+def test_a_design_beats_within_its_bounds_only():
+    """The bounds that were asked for hold for the confirmation as well, energy included."""
+    both = {"paper": {"writes_max": 100.0, "energy_J": 1e-7}, "winner": {"writes_max": 60.0, "energy_J": 0.9e-7}}
+    assert _kept(both, DesignSettings())
+    assert not _kept(both, DesignSettings(writes=0.5))
+    assert not _kept(both, DesignSettings(energy=0.8))
+    both["winner"] = {"writes_max": 150.0, "energy_J": 1.2e-7}
+    assert not _kept(both, DesignSettings(writes=2.0))
+    assert _kept(both, DesignSettings(writes=2.0, energy=1.5))
 
 
 def _designed():

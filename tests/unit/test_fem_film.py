@@ -198,7 +198,7 @@ def test_a_card_that_lacks_a_parameter_is_refused(device):
         device.area,
         {name: p for name, p in device.parameters.items() if name != "ion_density_1_m3"},
     )
-    with pytest.raises(InputError, match=r"lacks a parameter of IonFilm.*kim2019-n3 without the parameters ion_density_1_m3"):
+    with pytest.raises(InputError, match=r"lacks a parameter of IonFilm.*n3 without the parameters ion_density_1_m3"):
         IonFilm(bare)
 
 

@@ -112,6 +112,9 @@ def test_bad_capacities_raise():
         (u[:, None], u, {"delays": 0}),
         (u[:, None], u, {"train_fraction": 1.0}),
         (np.ones((100, 60)), u, {}),
+        (u[:, None], np.ones(100), {}),
+        (u[:, None], u, {"washout": -5}),
+        (u[:, None], u, {"washout": np.nan}),
     ):
         with pytest.raises(InputError):
             memory_capacity(states, inputs, **wrong)

@@ -155,6 +155,24 @@ def test_other_files_are_told(folder, tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("part", "value"), [("stages", []), ("stages", {"kmc": None}), ("quantities", {}), ("quantities", [3])]
+)
+def test_results_of_another_shape_are_told(folder, tmp_path, part, value):
+    (tmp_path / "results.json").write_text(json.dumps({**read(folder), part: value}), encoding="utf-8")
+    with pytest.raises(DataError, match=f"{part}: not the results of a job"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "!", " - "])
+def test_no_name_is_no_number(folder, name):
+    """Numbers without a short name are not called by nothing."""
+    results = read(folder)
+    assert any(not row["handle"] for row in results["quantities"])
+    with pytest.raises(InputError, match="called this"):
+        lineage(results, name)
+
+
 def test_the_command_prints_the_tree(folder):
     run = CliRunner().invoke(app, ["trace", str(folder / "results.json"), "accuracy_icc"])
     assert run.exit_code == 0

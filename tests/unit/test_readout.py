@@ -359,7 +359,7 @@ def test_misuse_raises(readout):
         trained.predict(EASY[0][:, :3])
     with pytest.raises(InputError, match="known class"):
         trained.confusion(EASY[0], EASY[1] + 1)
-    for wrong in ({"epochs": 0}, {"learning_rate": -1.0}, {"scaling": "log"}):
+    for wrong in ({"epochs": 0}, {"epochs": np.nan}, {"learning_rate": -1.0}, {"scaling": "log"}):
         with pytest.raises(InputError):
             clone(readout).set_params(**wrong).fit(*EASY)
 
@@ -379,6 +379,7 @@ def test_misuse_raises(readout):
         (Pair(), {"bounds_S": (1e-4, 1e-2)}, InputError),
         (Pair(), {"bounds_S": (1e-3, 5e-4)}, InputError),
         (Pair(), {"initial_S": (5e-3, 1e-4)}, InputError),
+        (Pair(), {"initial_S": (5e-4, np.nan)}, InputError),
         (object(), {}, InputError),
         (Pair(-0.1), {}, ValidityError),
     ],
@@ -501,6 +502,8 @@ def test_one_training_has_wilson_s_interval():
             confusion_interval(wrong)
     with pytest.raises(InputError, match="level"):
         confusion_interval([[[1, 1], [1, 1]]], level=1.0)
+    with pytest.raises(InputError):
+        confusion_interval([[[np.inf, 1], [1, 1]]])
 
 
 def test_an_unknown_schedule_raises():

@@ -9,7 +9,7 @@ from halidrift import Device, Waveform
 from halidrift.physics import trace as traces
 from halidrift.physics.errors import DataError, HalidriftError, InputError, OutputError
 from halidrift.pipeline import provenance, stages
-from halidrift.pipeline.john2022 import STAGES, Settings, john2022, targets
+from halidrift.pipeline.john2022 import STAGES, Settings, john2022, targets, verdicts
 from halidrift.pipeline.john2022.job import stimuli
 from halidrift.pipeline.targets import KINDS, _ids
 
@@ -170,6 +170,19 @@ def test_verdict_follows_from_target_and_value():
     assert targets.quantity("J-NN-09/worst class", "Tonic", device=DEVICE)["verdict"] == "miss"
     free = targets.quantity("J-ICC-02/spread of a programmed conductance at 1 mA", 1e-5, device=DEVICE)
     assert free["verdict"] == "no number to compare with"
+
+
+def test_the_worst_class_must_stand_out_of_all_scatter():
+    names = ("a", "b", "c", "d")
+    steady = np.array([[0.9, 0.8, 0.95, 0.9]] * 5)
+    assert verdicts.worst_class(steady, names, 1000) == "b"
+    assert verdicts.worst_class(steady, names, 10) is None  # counting error of 0.16
+    # overlapping test sets are no more patterns: 0.02 apart at a counting error of 0.022, however many trainings
+    assert verdicts.worst_class(np.array([[0.5, 0.52, 0.9, 0.9]] * 50), names, 1000) is None
+    # as far apart on average, but first one and then the other is worst
+    swapped = np.array([[0.2, 0.9, 1, 1], [0.9, 0.2, 1, 1], [0.2, 0.9, 1, 1], [0.9, 0.2, 1, 1], [0.3, 0.6, 1, 1]])
+    assert verdicts.worst_class(swapped, names, 1000) is None
+    assert verdicts.worst_class(swapped[:1], names, 1000) == "a"
 
 
 def test_what_a_parameter_was_fitted_to_is_no_prediction():

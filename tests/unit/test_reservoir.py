@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from halidrift.physics import trace
@@ -217,12 +218,27 @@ def test_scikit_learn_conventions(task):
     assert network.score(task.trains, task.labels) > 0.9
 
 
+def test_a_seed_does_not_give_the_test_set_the_noise_of_the_training_set(task):
+    """Readings that are all noise tell nothing; a neighbour that shares its noise would tell the class of every one."""
+    train, test = task.split(0.5)
+    network = make_pipeline(Reservoir(Many(), read_noise_S=1.0, rng=7), KNeighborsClassifier(1))
+    score = network.fit(task.trains[train], task.labels[train]).score(task.trains[test], task.labels[test])
+    assert score < 0.6  # 1/4 by chance, 1 with shared noise
+    first, second = (Reservoir(Many(), read_noise_S=1e-3, rng=7).transform(task.trains[part]) for part in (train, test))
+    clean = Reservoir(Many())
+    noise = [first - clean.transform(task.trains[train]), second - clean.transform(task.trains[test])]
+    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 5 / np.sqrt(noise[0].size)
+    with pytest.raises(InputError, match="negative"):
+        Reservoir(Many(), rng=-1).transform(task.trains[:2])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"nodes": 31}, "ends before the last node"),
         ({"interval_s": 36e-3}, "ends before the last node"),
         ({"nodes": 0}, "nodes must be"),
+        ({"nodes": np.nan}, "nodes must be"),
         ({"interval_s": -1.0}, "interval_s"),
         ({"first_s": -0.1}, "first_s"),
         ({"read": "peek"}, "Unknown way to read"),

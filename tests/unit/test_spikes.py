@@ -187,6 +187,8 @@ def test_a_pattern_split_of_shared_trains_leaks_and_a_train_split_does_not():
     "wrong",
     [
         {"per_class": 0},
+        {"per_class": np.nan},
+        {"devices": np.inf},
         {"per_class": 2.5},
         {"devices": 0},
         {"spike_width_s": 0.0},

@@ -353,8 +353,11 @@ def test_conventions_that_give_the_printed_sizes():
         for c in conventions(1747, 514.0, on_off=(300.0, 3e3), pull_ups=("low", "best"))
     }
     assert {key[:2] for key in many} == {("low", "all"), ("low", "outer")}
-    assert many["low", "all", "floor"].on_off_low == pytest.approx(596, rel=0.01)
-    assert many["low", "all", "floor"].on_off_high == pytest.approx(813, rel=0.01)
+    assert many["low", "all", "floor"].on_off_low == pytest.approx(593.8, rel=1e-3)
+    assert many["low", "all", "floor"].on_off_high == pytest.approx(813.2, rel=1e-3)
+    # rounding up ends, and rounding down begins, where the root is 1747 itself
+    assert many["low", "all", "ceil"].on_off_high == pytest.approx(many["low", "all", "floor"].on_off_low, rel=1e-3)
+    assert many["low", "all", "unselected"].on_off_high == pytest.approx(1289.8, rel=1e-3)
     assert many["low", "all", "unselected"].on_off_low < 1000 < many["low", "all", "unselected"].on_off_high
 
 
