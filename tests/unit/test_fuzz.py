@@ -25,7 +25,7 @@ from halidrift.physics import barriers
 from halidrift.physics.errors import DataError, InputError
 from halidrift.physics.measurements import read
 from halidrift.physics.protocols import Protocol
-from halidrift.pipeline import provenance
+from halidrift.pipeline import provenance, stages
 from halidrift.pipeline.digits import read_idx
 
 INPUTS = 200
@@ -347,6 +347,23 @@ def test_stages_that_rest_on_each_other_in_a_circle(tmp_path):
     file.write_text(json.dumps(tree))
     with pytest.raises(DataError, match="damaged"):
         provenance.read(file)
+
+
+def test_a_damaged_stage_of_a_job_is_no_result(tmp_path):
+    """Damage of the header is seen, and of the record; that of a value, which stays a number, is not."""
+    cache, inputs = stages.Cache(tmp_path), random.Random(3)
+    key = cache.run("s", {}, ["physics/errors.py"], lambda: ({"x": 1}, {"t": made()})).key
+    place, reader, kept = cache.place("s", key), fuzz.traces(), 0
+    for file in ("t.nc", "stage.json"):
+        whole = (place / file).read_bytes()
+        for _ in range(100):
+            raw = reader.damaged(inputs)[1] if file == "t.nc" else fuzz.flipped(whole, inputs)
+            (place / file).write_bytes(raw)
+            with fuzz.guarded(tmp_path):
+                kept += cache.load("s", key) is not None
+        (place / file).write_bytes(whole)
+    assert cache.load("s", key).data == {"x": 1}
+    assert kept < 100
 
 
 def test_a_header_that_promises_a_gibibyte_takes_no_room(tmp_path):
