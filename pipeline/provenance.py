@@ -108,7 +108,7 @@ def read(file: str | os.PathLike[str]) -> dict[str, Any]:
     for i, row in enumerate(results["quantities"]):
         try:
             # what lineage will do: cheap, and no schema says more about what it needs
-            [_plain(called) for called in _called(row)]
+            [_plain(called) for called in (*_called(row), row["id"], row["quantity"])]
             _Tree(results, row).result()
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             got = f"{type(error).__name__}: {error}"

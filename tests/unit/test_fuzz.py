@@ -340,6 +340,17 @@ def test_results_with_a_damaged_part(tmp_path, part, value):
         provenance.read(file)
 
 
+@pytest.mark.parametrize("value", [{}, [], 0, None])
+@pytest.mark.parametrize("key", ["id", "quantity"])
+def test_a_number_whose_name_is_no_text(tmp_path, key, value):
+    tree = json.loads(json.dumps(fuzz.results().seeds[0].tree))
+    tree["quantities"][1][key] = value
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(tree))
+    with pytest.raises(DataError, match=r"quantities\[1\]"):
+        provenance.read(file)
+
+
 def test_stages_that_rest_on_each_other_in_a_circle(tmp_path):
     tree = json.loads(json.dumps(fuzz.results().seeds[0].tree))
     tree["stages"]["kmc"]["after"] = ["readouts"]
