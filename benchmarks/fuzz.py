@@ -215,7 +215,9 @@ def altered(tree: Any, rng: random.Random) -> Any:
         elif isinstance(where[key], bool | str | None):
             where[key] = [where[key]]
         elif isinstance(where[key], int | float):
-            where[key] = rng.choice([str, lambda x: -x, lambda x: x * 1e30, lambda x: x * 1e-30])(where[key])
+            scale = rng.choice([0.0, -1.0, 1e30, 1e-30])
+            huge = isinstance(where[key], int) and abs(where[key]) > 10**300  # too large for a float
+            where[key] = str(where[key]) if not scale else -where[key] if huge or scale < 0 else where[key] * scale
         else:
             where[key] = rng.choice([0, "text", []])
     return tree
