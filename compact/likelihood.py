@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from scipy import optimize, stats
 
 from ..physics.errors import ConvergenceError, InputError
 
-__all__ = ["Estimate", "lognormal_times", "normal_linear"]
+__all__ = ["Estimate", "lack_of_fit", "lognormal_times", "repeat_spread"]
 
 
 @dataclass(frozen=True)
@@ -125,52 +126,87 @@ def lognormal_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     )
 
 
-def normal_linear(x: ArrayLike, y: ArrayLike, noise: ArrayLike = 0.0) -> Estimate:
-    """Normal law whose mean and standard deviation are both linear in x, with a standard deviation >= 0.
+def repeat_spread(x: ArrayLike, y: ArrayLike, noise: ArrayLike = 0.0) -> Estimate:
+    """Standard deviation of repeats, linear in x and >= 0, whatever curve their means lie on.
 
     Parameters
     ----------
     x, y : array, shape (n,)
-        At least four points, x >= 0.
+        x >= 0; at least two points more than values of x.
     noise : float or array, shape (n,), unit of y
         Standard deviation of the measurement of y, known and in addition to the law.
 
     Returns
     -------
     Estimate
-        ``values`` is (slope, intercept, sigma_0, sigma_1): y ~ N(slope x + intercept, sigma_0 + sigma_1 x), and noise.
+        ``values`` is (sigma_0, sigma_1): y ~ N(mean at this x, sigma_0 + sigma_1 x), and noise.
 
     Notes
     -----
-    Restricted likelihood: the two numbers of the line take their degrees of freedom out of the spread, which plain
-    maximum likelihood underestimates.
+    Restricted likelihood with a mean of its own for each x: what a straight line through them misses is a fault of the
+    line, not scatter.
 
     References
     ----------
     .. [1] H. D. Patterson, R. Thompson, Biometrika 58, 545 (1971).
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if x.size < 4 or np.unique(x).size < 2:
-        raise InputError("A linear law with a spread needs four points at two abscissae", got=f"{x.size} points")
+    values, group = np.unique(x, return_inverse=True)
+    if x.size < values.size + 2:
+        raise InputError(
+            "A spread needs repeats", got=f"{x.size} points at {values.size} abscissae", allowed="two points more"
+        )
     u, scale = x / x.max(), max(float(np.abs(y).max()), 1e-300)
     v, known = y / scale, np.broadcast_to(np.asarray(noise, dtype=float), y.shape) / scale
-    slope, intercept = np.polyfit(u, v, 1)
-    rough = max(float(np.std(v - slope * u - intercept)), 1e-9)
+    means = np.bincount(group, v) / np.bincount(group)
+    rough = max(float(np.sqrt(np.sum((v - means[group]) ** 2) / (x.size - values.size))), 1e-9)
 
     def negative(p: NDArray[np.float64]) -> float:
-        sigma = np.hypot(p[2] + p[3] * u, known)
+        sigma = np.hypot(p[0] + p[1] * u, known)
         if (sigma <= 0).any():
             return 1e300
         w = sigma**-2.0
-        determinant = w.sum() * (w * u**2).sum() - (w * u).sum() ** 2
-        fit = (np.log(sigma) + 0.5 * ((v - p[0] * u - p[1]) / sigma) ** 2).sum()
-        return float(fit + 0.5 * np.log(max(determinant, 1e-300)))
+        total = np.bincount(group, w)
+        mean = np.bincount(group, w * v) / total
+        fit = (np.log(sigma) + 0.5 * ((v - mean[group]) / sigma) ** 2).sum()
+        return float(fit + 0.5 * np.log(total).sum())
 
-    bounds = [(-np.inf, np.inf), (-np.inf, np.inf), (1e-12, np.inf), (0.0, np.inf)]
-    start = np.array([slope, intercept, 0.5 * rough, 0.5 * rough])
+    bounds = [(1e-12, np.inf), (0.0, np.inf)]
     result = optimize.minimize(
-        negative, start, method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-9, "fatol": 1e-9, "maxiter": 4000}
+        negative,
+        np.array([0.5 * rough, 0.5 * rough]),
+        method="Nelder-Mead",
+        bounds=bounds,
+        options={"xatol": 1e-9, "fatol": 1e-9, "maxiter": 4000},
     )
     found = _maximise(negative, np.asarray(result.x), bounds)
-    units = np.array([scale / x.max(), scale, scale, scale / x.max()])
+    units = np.array([scale, scale / x.max()])
     return Estimate(found.values * units, found.standard_errors * units, found.warning)
+
+
+def lack_of_fit(x: ArrayLike, y: ArrayLike, line: ArrayLike, sigma: ArrayLike) -> tuple[float, float]:
+    """Probability that the means of repeats lie this far from a line of two numbers by chance, and how far at most.
+
+    Parameters
+    ----------
+    x, y, line, sigma : array, shape (n,)
+        Points, the line at them, and the standard deviation of a point.
+
+    Returns
+    -------
+    tuple of float
+        p of the F test (nan with fewer than three values of x), and the largest distance of a mean over the line.
+    """
+    x, y, line, sigma = (np.asarray(a, dtype=float) for a in (x, y, line, sigma))
+    values, group = np.unique(x, return_inverse=True)
+    number = np.bincount(group)
+    mean = np.bincount(group, y) / number
+    at = np.bincount(group, line) / number
+    free, repeats = values.size - 2, x.size - values.size
+    if free < 1 or repeats < 1:
+        return math.nan, float(np.max(np.abs(mean / at - 1.0)))
+    width = np.bincount(group, sigma) / number
+    between = float(np.sum(number * ((mean - at) / width) ** 2)) / free
+    within = float(np.sum(((y - mean[group]) / sigma) ** 2)) / repeats
+    p = float(stats.f.sf(between / within, free, repeats)) if within > 0.0 else 0.0
+    return p, float(np.max(np.abs(mean / at - 1.0)))

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..physics.errors import InputError
+from . import laws
 from .characterise import lrs_conductance, reset_voltage, set_voltage
 from .characterise.pieces import crossing
 from .ensembles import Ensemble
-from .likelihood import normal_linear
+from .likelihood import lack_of_fit, repeat_spread
 from .noise import read_noise
 from .nonvolatile import NonVolatile
 from .parameters import FittedParameter, ParameterTable
@@ -24,6 +25,7 @@ __all__ = ["fit_nonvolatile"]
 
 _READ_V = 0.1  # John et al., Methods: read voltage of the non-volatile mode
 _FRESH = math.log(2.0)  # difference of ln G between fresh and OFF that is none of scatter
+_UNLIKELY = 1e-3  # probability below which means do not lie on a line by chance
 _ONE_SIGMA = 0.6827  # interval of one standard error
 _MEDIAN_FACTOR = math.sqrt(math.pi / 2.0)  # standard error of a median over that of a mean, normal law
 
@@ -161,32 +163,44 @@ def fit_nonvolatile(
 
     currents, counts = np.unique(I, return_counts=True)
     repeated = bool((counts > 1).any()) and I.size >= 4
+    spreads = repeated and I.size >= currents.size + 2
     text = f"{I.size} sweeps at {currents.size} compliances, {currents[0]:.3g} to {currents[-1]:.3g} A"
     # without repeats the spread is unknown; taken in proportion to the compliance, or the largest would decide alone
     sigma = I * (G.max() / I.max())
-    if repeated and currents.size > 1:
+    if spreads and currents.size > 1:
         read = noise.value * G / np.sqrt([loop.reads for loop in loops])
-        estimate = normal_linear(I, G, read)
-        sigma = np.hypot(estimate.values[2] + estimate.values[3] * I, read)
+        estimate = repeat_spread(I, G, read)
+        sigma = np.hypot(estimate.values[0] + estimate.values[1] * I, read)
         note = estimate.warning
         put(
-            "conductance_spread_S", max(estimate.values[2], 0.0), float(estimate.standard_errors[2]), text, warning=note
+            "conductance_spread_S", max(estimate.values[0], 0.0), float(estimate.standard_errors[0]), text, warning=note
         )
         put(
             "conductance_spread_slope_1_V",
-            max(estimate.values[3], 0.0),
-            float(estimate.standard_errors[3]),
+            max(estimate.values[1], 0.0),
+            float(estimate.standard_errors[1]),
             text,
             warning=note,
         )
         if note:
             warnings.append(f"spread of the programmed conductance: {note}")
-    elif repeated:
+    elif spreads:
         spread = float(G.std(ddof=1))
         put("conductance_spread_S", spread, spread / math.sqrt(2.0 * (G.size - 1)), text)
     else:
-        warnings.append("spread of the programmed conductance: no compliance was measured twice, so not estimated")
+        few = "no compliance was" if int(counts.max()) == 1 else "too few compliances were"
+        warnings.append(f"spread of the programmed conductance: {few} measured twice, so not estimated")
     _regress(I, G, sigma, fixed, start, put, text, warnings)
+    line = [
+        entries[name].value if name in entries else fixed[name]
+        for name in ("conductance_slope_1_V", "conductance_intercept_S")
+    ]
+    chance, farthest = lack_of_fit(I, G, laws.programmed_conductance(I, *line), sigma)
+    if spreads and chance < _UNLIKELY:
+        warnings.append(
+            f"conductance_slope_1_V: the conductance is not linear in the compliance (p = {chance:.1g}), means lie up "
+            f"to {farthest:.0%} off the line; the spread is that of repeats and does not hold this"
+        )
     put("compliance_low_A", currents[0], None, "smallest compliance of the sweeps", kind="fixed")
     put("compliance_high_A", currents[-1], None, "largest compliance of the sweeps", kind="fixed")
 
