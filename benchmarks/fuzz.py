@@ -297,7 +297,8 @@ def cards() -> Reader:
     import tomllib
 
     from halidrift.physics.database import Database
-    from halidrift.physics.device import PARAMETERS, Device
+    from halidrift.physics.device import Device
+    from halidrift.physics.parameters import PARAMETERS
 
     database = Database.load()
 

@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import formulas
 from .constants import BOLTZMANN_EV_K
-from .device import Device, Parameter
+from .device import Device
 from .errors import InputError, ValidityError
+from .parameters import Parameter
 from .randomness import Rng, describe, generator
 from .trace import check, waveform_of
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import jinja2
 
-from ..physics.device import _AREA, _THICKNESS, _UNITS, PARAMETERS, Device, Parameter, _canonical, _text
+from ..physics.device import Device
 from ..physics.effects import EFFECTS, UNREAD
 from ..physics.errors import HalidriftError, InputError, OutputError
 from ..physics.files import write_whole
+from ..physics.parameters import AREA, PARAMETERS, THICKNESS, UNITS, Parameter, canonical_unit, unit_text
 
 __all__ = ["MODELS", "Checked", "check", "needs", "table", "write"]
 
@@ -97,10 +98,10 @@ def write(name: str, folder: str | os.PathLike[str] = ".", *, like: str = "blank
         area = _open("area_m2", "um2")
     else:
         for layer in card.layers:
-            line = _copied("thickness_m", layer.thickness, card.name, _THICKNESS)
+            line = _copied("thickness_m", layer.thickness, card.name, THICKNESS)
             words = {"name": _quoted(layer.name), "material": _quoted(layer.material), "role": layer.role}
             layers.append({**words, "thickness": line})
-        area = _copied("area_m2", card.area, card.name, _AREA)
+        area = _copied("area_m2", card.area, card.name, AREA)
     text = (
         _environment()
         .get_template("device.toml.j2")
@@ -260,7 +261,7 @@ def _grouped(card: Device | None) -> list[tuple[str, list[dict[str, str]]]]:
                 "effect": EFFECTS[name],
                 "line": _copied(name, card.parameters[name], card.name, (low, high))
                 if given and card is not None
-                else "# " + _open(name, _text(_canonical(name))),
+                else "# " + _open(name, unit_text(canonical_unit(name))),
             }
         )
     return groups
@@ -275,7 +276,7 @@ def _needed(name: str, wanted: Mapping[str, tuple[str, ...]]) -> str:
 
 def _bounds(name: str) -> str:
     low, high, _ = PARAMETERS[name]
-    unit = _text(_canonical(name))
+    unit = unit_text(canonical_unit(name))
     return f"{low:g} to {high:g}" + ("" if unit == "1" else f" {unit}")
 
 
@@ -287,7 +288,7 @@ def _open(name: str, unit: str) -> str:
 def _copied(name: str, p: Parameter, card: str, bounds: tuple[float, float]) -> str:
     if p.barrier:
         return f"{name} = {{ barrier = {_quoted(p.barrier)} }}"
-    unit, factor = _shown(p.value, _canonical(name))
+    unit, factor = _shown(p.value, canonical_unit(name))
     low, high = (_digits(v / factor) for v in bounds)
     reason = _quoted(f"{_BORROWED}{card} has this value ({p.kind}: {p.origin})")
     return (
@@ -298,7 +299,7 @@ def _copied(name: str, p: Parameter, card: str, bounds: tuple[float, float]) -> 
 
 def _shown(value: float, dimension: str) -> tuple[str, float]:
     """Unit in which a value is read most easily."""
-    units = [(unit, factor) for unit, (d, factor) in _UNITS.items() if d == dimension and unit != "meV"]
+    units = [(unit, factor) for unit, (d, factor) in UNITS.items() if d == dimension and unit != "meV"]
     for unit, factor in units:
         if 1.0 <= abs(value / factor) < 1000.0:
             return unit, factor

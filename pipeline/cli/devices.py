@@ -11,7 +11,8 @@ from ._complete import cards
 from ._console import Json, give, on_stdout, out
 
 if TYPE_CHECKING:
-    from ...physics.device import Device, Parameter
+    from ...physics.device import Device
+    from ...physics.parameters import Parameter
 
 device_app = typer.Typer(help="Device cards.", no_args_is_help=True)
 

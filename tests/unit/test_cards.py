@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import halidrift
-from halidrift.physics.device import PARAMETERS, Device
+from halidrift.physics.device import Device
 from halidrift.physics.effects import EFFECTS, UNREAD
 from halidrift.physics.errors import InputError
+from halidrift.physics.parameters import PARAMETERS
 from halidrift.pipeline import cards, cli
 
 ROOT = Path(halidrift.__file__).parent

@@ -3,8 +3,9 @@ import re
 import pytest
 
 from halidrift import Database, Device
-from halidrift.physics.device import CARDS, PARAMETERS
+from halidrift.physics.device import CARDS
 from halidrift.physics.errors import DataError, InputError
+from halidrift.physics.parameters import PARAMETERS
 
 
 def edited(tmp_path, old, new):

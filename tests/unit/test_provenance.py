@@ -14,8 +14,8 @@ from halidrift import Device, Waveform
 from halidrift.physics import trace as traces
 from halidrift.physics.citations import citations
 from halidrift.physics.database import Database
-from halidrift.physics.device import Parameter
 from halidrift.physics.errors import DataError, InputError, OutputError
+from halidrift.physics.parameters import Parameter
 from halidrift.pipeline.campaign import Campaign, Stages, barrier_row, finish, parameters
 from halidrift.pipeline.cli import app
 from halidrift.pipeline.john2022 import Settings
