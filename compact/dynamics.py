@@ -215,13 +215,7 @@ class RateModel(CompactModel):
             If the step control fails.
         """
         seed, random = seed_text(rng), generator(rng)
-        for name, number in (("devices", devices), ("cycles", cycles)):
-            if isinstance(number, bool) or int(number) != number or number < 1:
-                raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
-        if devices * cycles > 1 and random is None:
-            raise InputError(
-                "Several devices or cycles without rng would be identical", action="Give rng a seed, or ask for one"
-            )
+        self._counted(devices, cycles, random)
         start = self._start(state)
         self._precise(tolerance)
         times = waveform.times_s
@@ -304,10 +298,7 @@ class RateModel(CompactModel):
             return np.empty((0, times.size))
         factors = np.ones(len(waveforms))
         if devices is not None:
-            labels = np.asarray(devices)
-            if labels.shape != (len(waveforms),):
-                raise InputError("devices must hold one number for each waveform", got=f"shape {labels.shape}")
-            _, index = np.unique(labels, return_inverse=True)
+            index = self._labelled(devices, len(waveforms))
             factors = self._device_factors(int(index.max()) + 1, random)[index]
         counts = np.array([0 if random is None else self._cycles(w) for w in waveforms])
         numbers = np.empty(0) if random is None else random.standard_normal(int(counts.sum()))
@@ -317,11 +308,7 @@ class RateModel(CompactModel):
         held = np.empty((len(waveforms), times.size))
         _rate.run_patterns(
             self.KIND,
-            np.concatenate([w.time_s for w in waveforms]),
-            np.concatenate([w.voltage_V for w in waveforms]),
-            # one more limit than segments, so that corners and limits share their offsets
-            np.concatenate([np.append(w.compliance_A, np.inf) for w in waveforms]),
-            np.concatenate([[0], np.cumsum([w.time_s.size for w in waveforms])]),
+            *self._joined(waveforms),
             times,
             rest,
             self._law(),
@@ -353,11 +340,6 @@ class RateModel(CompactModel):
             )
         self._inside(start)
         return np.clip(start, *self._bounds())
-
-    @staticmethod
-    def _precise(tolerance: float) -> None:
-        if not 0.0 < tolerance < 1.0:
-            raise InputError("tolerance is out of range", got=tolerance, allowed="above 0, below 1")
 
     def _cycles(self, waveform: Waveform) -> int:
         """Cycles in a waveform: its start, and each time that the voltage leaves the idle band or changes its side."""

@@ -164,6 +164,41 @@ class CompactModel(ABC):
         return out
 
     @staticmethod
+    def _counted(devices: int, cycles: int, random: np.random.Generator | None) -> None:
+        """Complain unless so many devices and cycles can be simulated."""
+        for name, number in (("devices", devices), ("cycles", cycles)):
+            if isinstance(number, bool) or int(number) != number or number < 1:
+                raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
+        if devices * cycles > 1 and random is None:
+            raise InputError(
+                "Several devices or cycles without rng would be identical", action="Give rng a seed, or ask for one"
+            )
+
+    @staticmethod
+    def _precise(tolerance: float) -> None:
+        if not 0.0 < tolerance < 1.0:
+            raise InputError("tolerance is out of range", got=tolerance, allowed="above 0, below 1")
+
+    @staticmethod
+    def _labelled(devices: ArrayLike, count: int) -> NDArray[np.intp]:
+        """Number of the device of each waveform, from 0 on."""
+        labels = np.asarray(devices)
+        if labels.shape != (count,):
+            raise InputError("devices must hold one number for each waveform", got=f"shape {labels.shape}")
+        return np.unique(labels, return_inverse=True)[1]
+
+    @staticmethod
+    def _joined(waveforms: Sequence[Waveform]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Corners, voltages and limits of waveforms one after the other, and where each begins."""
+        return (
+            np.concatenate([w.time_s for w in waveforms]),
+            np.concatenate([w.voltage_V for w in waveforms]),
+            # one more limit than segments, so that corners and limits share their offsets
+            np.concatenate([np.append(w.compliance_A, np.inf) for w in waveforms]),
+            np.concatenate([[0], np.cumsum([w.time_s.size for w in waveforms])]),
+        )
+
+    @staticmethod
     def _instants(waveforms: Sequence[Waveform], times_s: ArrayLike) -> NDArray[np.float64]:
         times = np.asarray(times_s, dtype=float)
         if times.ndim != 1 or not times.size or not np.isfinite(times).all() or (np.diff(times) < 0).any():

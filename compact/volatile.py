@@ -242,13 +242,7 @@ class Volatile(CompactModel):
             If the step control fails.
         """
         seed, random = seed_text(rng), generator(rng)
-        for name, number in (("devices", devices), ("cycles", cycles)):
-            if isinstance(number, bool) or int(number) != number or number < 1:
-                raise InputError(f"{name} must be a whole number", got=number, allowed=">= 1")
-        if devices * cycles > 1 and random is None:
-            raise InputError(
-                "Several devices or cycles without rng would be identical", action="Give rng a seed, or ask for one"
-            )
+        self._counted(devices, cycles, random)
         if not 0.0 <= state <= 1.0:
             raise InputError("state is out of range", got=state, allowed="0 to 1")
         self._precise(tolerance)
@@ -311,25 +305,15 @@ class Volatile(CompactModel):
             return np.empty((0, times.size))
         for compliance, peak in {(float(w.compliance_A.max()), float(w.voltage_V.max())) for w in waveforms}:
             self._bounded(compliance, peak)
-        lengths = np.array([w.time_s.size for w in waveforms])
-        starts = np.concatenate([[0], np.cumsum(lengths)])
         counts = np.array([0 if random is None else _cycles(w) for w in waveforms])
         factors = np.ones((len(waveforms), 2))
         if devices is not None:
-            labels = np.asarray(devices)
-            if labels.shape != (len(waveforms),):
-                raise InputError("devices must hold one number for each waveform", got=f"shape {labels.shape}")
-            _, index = np.unique(labels, return_inverse=True)
+            index = self._labelled(devices, len(waveforms))
             factors = self._device_factors(int(index.max()) + 1, random)[index]
         numbers = np.empty((0, 2)) if random is None else random.standard_normal((int(counts.sum()), 2))
         x, held = np.empty((len(waveforms), times.size)), np.empty((len(waveforms), times.size))
-        # one more limit than segments, so that corners and limits share their offsets
-        limits = np.concatenate([np.append(w.compliance_A, np.inf) for w in waveforms])
         _volatile.run_patterns(
-            np.concatenate([w.time_s for w in waveforms]),
-            np.concatenate([w.voltage_V for w in waveforms]),
-            limits,
-            starts,
+            *self._joined(waveforms),
             times,
             self._law(),
             factors,
@@ -343,11 +327,6 @@ class Volatile(CompactModel):
         return self._noisy(self._conductance(x, held), random)
 
     # -- pieces ----------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _precise(tolerance: float) -> None:
-        if not 0.0 < tolerance < 1.0:
-            raise InputError("tolerance is out of range", got=tolerance, allowed="above 0, below 1")
 
     def _law(self) -> _volatile.Law:
         r, s = self.value("growth_acceleration"), self.value("relaxation_acceleration")
