@@ -13,14 +13,11 @@ import importlib.metadata
 import json
 import logging
 import sys
-import warnings
 from pathlib import Path
 
+import badcrossbar  # warns that it cannot draw without cairo: nothing is drawn here
 import numpy as np
 import scipy
-
-warnings.simplefilter("ignore")
-import badcrossbar  # noqa: E402 - says once that it cannot draw
 
 logging.disable(logging.INFO)
 

@@ -30,7 +30,7 @@ from .errors import DataError, InputError
 from .files import write_whole
 from .waveform import Waveform
 
-__all__ = ["check", "make", "read", "waveform_of", "write"]
+__all__ = ["check", "load", "make", "read", "waveform_of", "write"]
 
 _REQUIRED = {
     "voltage": ("V", "source voltage"),
@@ -183,9 +183,22 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
     DataError
         If the file is missing or is not a trace.
     """
+    return check(load(path), name=str(path))
+
+
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a NetCDF file whole, whether it is a trace or not.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged.
+    """
     try:
-        trace = xr.load_dataset(path, engine="scipy")
-    except Exception as error:  # whatever a damaged header leads scipy and xarray to
+        return xr.load_dataset(path, engine="scipy")
+    # scipy's reader believes a header: a damaged one led it to IndexError, KeyError, TypeError, ValueError, MemoryError
+    # and its own (benchmarks/fuzz.py). Nothing is swallowed: each becomes a DataError that says which it was
+    except Exception as error:
         raise DataError(
             "not a readable trace",
             file=path,
@@ -193,4 +206,3 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
             got=f"{type(error).__name__}: {error}",
             allowed="a NetCDF file of halidrift",
         ) from error
-    return check(trace, name=str(path))

@@ -305,13 +305,19 @@ def _predict(trained: Any, X: Array) -> Array:
 
 
 def _quietly(work: Callable[[], Any]) -> None:
-    """A length at its bound is a finding (the input does nothing), not a failure."""
+    """Fit a Gaussian process without what scikit-learn says about its lengths.
+
+    Two messages only. A length at its bound is a finding (the input does nothing, or acts as a line). A search for
+    lengths that stops early leaves worse lengths; how good they are is measured, by the cross-validated Q2 that
+    decides whether this surrogate is used at all.
+    """
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        for message in ("The optimal value found for dimension", "lbfgs failed to converge"):
+            warnings.filterwarnings("ignore", message=message, category=ConvergenceWarning)
         work()
 
 

@@ -28,7 +28,7 @@ import numpy as np
 import xarray as xr
 
 from ..physics import trace as traces
-from ..physics.errors import HalidriftError, OutputError
+from ..physics.errors import DataError, HalidriftError, OutputError
 from ..physics.files import umask, write_whole
 
 __all__ = ["Cache", "Result", "Workers", "check_writable", "digest", "file_digest", "source_digest"]
@@ -194,10 +194,11 @@ class Cache:
             record = json.loads((place / "stage.json").read_text(encoding="utf-8"))
             if record["key"] != key:
                 return None
-            found = {name: _read(place / f"{name}.nc") for name in record["traces"]}
+            found = {name: traces.load(place / f"{name}.nc") for name in record["traces"]}
             return Result(record["data"], found, key, True, float(record["wall_s"]))
-        except Exception:  # scipy raises whatever a damaged header leads it to
-            return None  # missing or damaged: computed anew
+        # missing, or damaged in its JSON, in what it must hold, or in a trace: costs the time to compute it anew
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError):
+            return None
 
     def store(self, stage: str, result: Result) -> None:
         """Keep a finished result.
@@ -265,10 +266,6 @@ class Cache:
         result = Result(data, datasets, key, False, time.perf_counter() - began)
         self.store(stage, result)
         return result
-
-
-def _read(path: Path) -> xr.Dataset:
-    return xr.load_dataset(path, engine="scipy")
 
 
 # -- work in several processes -------------------------------------------------------------------------------

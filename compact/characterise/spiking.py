@@ -290,7 +290,11 @@ def _phases(t: Array, y: Array, phases: int, scale: float) -> tuple[Array, Array
         bounds = ([-1e3 * scale, low] * phases, [1e3 * scale, high] * phases)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optimize.OptimizeWarning)  # no covariance: errors become nan
+                # only this message: without a covariance scipy gives inf, which becomes an error of nan in what
+                # `facilitation` returns; the values are wanted all the same
+                warnings.filterwarnings(
+                    "ignore", message="Covariance of the parameters could not", category=optimize.OptimizeWarning
+                )
                 values, covariance = optimize.curve_fit(
                     _sum_of_decays, t, y, p0=guess, bounds=bounds, xtol=1e-12, ftol=1e-12, gtol=1e-14, max_nfev=2000
                 )
