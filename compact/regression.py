@@ -263,7 +263,7 @@ def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int
     boxes : sequence of (float, float)
         Search range of each free parameter, in coordinates.
     starts : int, >= 1
-        Local fits; 1 is a single one from the middle of the boxes.
+        Local fits; 1 is a single one from the middle of the boxes, or from the best sample if no model is there.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int
     middle = 0.5 * (low + high)
     evaluations = 0
     candidates = [middle]
-    if starts > 1 and middle.size:
+    if middle.size and (starts > 1 or float(np.abs(problem(middle)).max()) >= _LOST):
         count = min(_SAMPLES * middle.size, _MOST_SAMPLES)
         cube = qmc.LatinHypercube(d=middle.size, rng=np.random.default_rng(_SEED)).random(count)
         points = np.vstack([middle, low + cube * (high - low)])

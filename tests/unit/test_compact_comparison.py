@@ -121,6 +121,13 @@ def test_a_model_that_cannot_be_fitted_is_a_row():
     assert "could not be fitted: No relaxation" in str(found)
 
 
+def test_one_start_where_the_middle_of_the_search_is_no_model():
+    """Without `start` ON and OFF share a range, so that its middle has them equal, which a model refuses."""
+    found = fit(VTEAM, [CELL.simulate(LOOP)], starts=1)
+    assert found.value("conductance_on_S") > found.value("conductance_off_S")
+    assert found.goodness
+
+
 def test_bootstrap_agrees_with_the_least_squares():
     """30 resamples know a standard error to 13 %: within a factor of 1.6 of the least squares."""
     cell = VTEAM.of(**SWITCH, read_noise=0.05)
