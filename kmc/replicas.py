@@ -5,12 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import multiprocessing
-import os
 import pickle
 import re
-import signal
 import socket
-import threading
 from collections.abc import Generator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +18,7 @@ import numpy as np
 import xarray as xr
 
 from ..physics.errors import HalidriftError, InputError
+from ..physics.parent import follow
 from ..physics.waveform import Waveform
 from .identity import source_digest
 
@@ -104,22 +102,13 @@ _packed = b""  # of the ensemble that a worker process serves
 
 
 def _begin(packed: bytes) -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it: a killed parent cannot end its workers."""
     global _packed
     _packed = packed
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    follow()
 
 
 def _next(stream: np.random.Generator) -> xr.Dataset:
     return _one(_packed, stream)
-
-
-def _follow(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
 
 
 def in_processes(jobs: Jobs, workers: int) -> Found:
@@ -175,7 +164,7 @@ def _client(distributed: Any, address: str) -> Any:
         return distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
     except (OSError, OverflowError) as error:
         what, action = "No Dask scheduler answers", "Start one with `dask scheduler`, or check host and port"
-        raise HalidriftError(what, got=f"{address}: {error}", action=action) from error
+        raise InputError(what, got=f"{address}: {error}", action=action) from error
 
 
 def on_dask(jobs: Jobs, dask: Any) -> Found:
@@ -189,9 +178,9 @@ def on_dask(jobs: Jobs, dask: Any) -> Found:
     Raises
     ------
     InputError
-        If Dask is not installed, or `dask` is neither.
+        If Dask is not installed, `dask` is neither, or no scheduler answers there.
     HalidriftError
-        If the scheduler does not answer or is lost, or a replica takes its workers down again and again.
+        If the scheduler is lost, or a replica takes its workers down again and again.
     """
     try:
         import distributed

@@ -1,7 +1,8 @@
 """Errors that say what happened, what was found, what is allowed and what to do next.
 
-Every error that halidrift raises on purpose derives from :class:`HalidriftError`. The command line turns
-those into one message and exit code 2; anything else is a defect of ours and keeps its traceback.
+Every error that halidrift raises on purpose derives from :class:`HalidriftError`. The command line turns those into
+one message and exit code 2, or 1 where the work failed through no fault of its input; anything else but memory that
+ran out is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ __all__ = [
     "AmbiguityError",
     "ConvergenceError",
     "DataError",
+    "FullError",
     "HalidriftError",
     "InputError",
     "OutputError",
@@ -103,3 +105,7 @@ class ConvergenceError(HalidriftError, ArithmeticError):
 
 class OutputError(HalidriftError, OSError):
     """An output could not be written."""
+
+
+class FullError(OutputError):
+    """An output could not be written because the disk, the quota or the limit on file sizes is used up."""

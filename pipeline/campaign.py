@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..physics import lock
 from ..physics import trace as traces
 from ..physics.device import Device
 from ..physics.errors import ConvergenceError, InputError, ValidityError
+from ..physics.files import sweep, unwritable
 from .stages import Cache, Result, Workers, check_writable, to_json, write_text
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ Progress = Callable[[str, int, int, str], None]
 """Called with a stage, what of it is done, all of it, and a note: ``"cached"``, ``"done"`` or nothing."""
 
 Step = Callable[[int, int], None]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -187,6 +193,8 @@ def finish(
 ) -> None:
     """Write everything that a reader opens, each file whole: traces, ``results.json`` and ``report.html``.
 
+    One process at a time: of two jobs in one folder the later replaces all that the earlier wrote, not half of it.
+
     Parameters
     ----------
     job : Campaign
@@ -201,33 +209,52 @@ def finish(
     """
     from .. import __version__
 
-    steps = 4
-    step(0, steps)
-    files = _publish(job)
-    export()
-    step(1, steps)
-    own = results()
-    references = own.pop("references")
-    job.results = {
-        "job": job.name,
-        "version": __version__,
-        "settings": asdict(job.settings),
-        **own,
-        "failures": {
-            f"{name}/{what}": text
-            for name, result in job.stages.items()
-            for what, text in result.data.get("failures", {}).items()
-        },
-        "stages": {name: _record(job, name, result) for name, result in job.stages.items()},
-        "traces": files,
-        "references": references,
-    }
-    write_text(to_json(job.results, indent=1) + "\n", job.folder / "results.json")
-    step(2, steps)
-    page = render()
-    step(3, steps)
-    write_text(page, job.folder / "report.html")
-    step(4, steps)
+    with _alone(job.folder):
+        steps = 4
+        step(0, steps)
+        files = _publish(job)
+        export()
+        step(1, steps)
+        own = results()
+        references = own.pop("references")
+        job.results = {
+            "job": job.name,
+            "version": __version__,
+            "settings": asdict(job.settings),
+            **own,
+            "failures": {
+                f"{name}/{what}": text
+                for name, result in job.stages.items()
+                for what, text in result.data.get("failures", {}).items()
+            },
+            "stages": {name: _record(job, name, result) for name, result in job.stages.items()},
+            "traces": files,
+            "references": references,
+        }
+        write_text(to_json(job.results, indent=1) + "\n", job.folder / "results.json")
+        step(2, steps)
+        page = render()
+        step(3, steps)
+        write_text(page, job.folder / "report.html")
+        step(4, steps)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The right to write what readers open, waited for; what killed processes left of it is removed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(
+                lock.waited(
+                    folder / ".outputs.lock",
+                    lambda holder: _log.warning("The outputs in %s are being written by %s; waiting", folder, holder),
+                )
+            )
+        except OSError as error:
+            raise unwritable(f"{folder} cannot be written", error) from error
+        for place in (folder, folder / "traces"):
+            sweep(place)
+        yield
 
 
 def _record(job: Campaign, name: str, result: Result) -> dict[str, Any]:

@@ -3,17 +3,21 @@
 A stage's folder appears whole or not at all, so an interrupted job leaves finished stages usable and nothing half
 written. The key of a stage is the hash of its inputs, the keys of the stages before it and the source files of the
 levels that it runs: an edit of the physics, of a device card or of a seed makes a new key.
+
+Several processes may share a folder: who computes a stage holds its lock, and another that needs the same stage waits
+for it and reads it. The lock of a process that ended, however it ended, is none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import logging
 import math
 import multiprocessing
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -27,14 +31,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..physics import lock
 from ..physics import trace as traces
 from ..physics.errors import DataError, HalidriftError, OutputError
-from ..physics.files import umask, write_whole
+from ..physics.files import PART, settle, umask, unwritable, write_whole
+from ..physics.parent import follow
 
 __all__ = ["Cache", "Result", "Workers", "check_writable", "digest", "file_digest", "source_digest"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_PART = ".part"  # ends every name that is not finished
+_LOCK = ".lock"
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -128,9 +135,9 @@ def check_writable(folder: str | os.PathLike[str], *, option: str = "--out") -> 
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target, suffix=_PART)
+        handle, name = tempfile.mkstemp(dir=target, prefix=".", suffix=PART)
         os.close(handle)
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             "The output folder cannot be written",
@@ -166,17 +173,28 @@ class Cache:
     def __init__(self, folder: str | os.PathLike[str], *, fresh: bool = False):
         self.folder = Path(folder)
         try:
-            if fresh and self.folder.exists():
-                shutil.rmtree(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(f".*{_PART}"):  # of a job that was killed
-                shutil.rmtree(left, ignore_errors=True)
+            self._clear(fresh)
         except OSError as error:
-            raise OutputError(
+            raise unwritable(
                 f"{self.folder} cannot be used to keep finished stages",
-                got=str(error),
+                error,
                 action="Choose another folder with --out",
             ) from error
+
+    def _unusable(self, error: OSError) -> OutputError:
+        what = f"{self.folder} cannot be used to keep finished stages"
+        return unwritable(what, error, action="Choose another folder with --out")
+
+    def _clear(self, fresh: bool) -> None:
+        """Remove what killed processes left, with `fresh` also what is finished; what is being computed stays."""
+        names = [path.name for path in self.folder.iterdir()]
+        started = {Path(name).stem for name in names if name.startswith(".")}
+        for name in {*started, *(f".{n}" for n in names if fresh and not n.startswith("."))}:
+            with contextlib.suppress(lock.Busy), lock.held(self.folder / f"{name}{_LOCK}"):
+                shutil.rmtree(self.folder / f"{name}{PART}", ignore_errors=True)
+                if fresh:
+                    shutil.rmtree(self.folder / name[1:], ignore_errors=True)
 
     @staticmethod
     def folder_name(stage: str, key: str) -> str:
@@ -209,9 +227,10 @@ class Cache:
             If it cannot be written.
         """
         place = self.place(stage, result.key)
-        part = None
+        part = self.folder / f".{place.name}{PART}"  # one name: who stores holds the lock of the stage
         try:
-            part = Path(tempfile.mkdtemp(dir=self.folder, prefix=f".{stage}-", suffix=_PART))
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
             for name, data in result.traces.items():
                 traces.write(data, part / f"{name}.nc")
             record = {
@@ -226,12 +245,11 @@ class Cache:
                 shutil.rmtree(place)
             os.chmod(part, 0o777 & ~umask())
             os.replace(part, place)
-        except OutputError:
-            raise
+            settle(self.folder)
         except OSError as error:
-            raise OutputError(f"{place} could not be written", got=str(error), action="Free some space") from error
+            raise unwritable(f"{place} could not be written", error) from error
         finally:
-            if part is not None and part.exists():
+            if part.exists():
                 shutil.rmtree(part, ignore_errors=True)
 
     def run(
@@ -242,6 +260,8 @@ class Cache:
         compute: Callable[[], tuple[dict[str, Any], dict[str, xr.Dataset]]],
     ) -> Result:
         """Result of a stage, read if nothing that it depends on has changed, else computed and kept.
+
+        While another process computes the same stage, this one waits for it; the log tells for whom (as a warning).
 
         Parameters
         ----------
@@ -259,21 +279,39 @@ class Cache:
         found = self.load(stage, key)
         if found is not None:
             return found
-        began = time.perf_counter()
-        data, datasets = compute()
-        # through JSON and back, so that a first and a second run hand on the same numbers
-        data = json.loads(to_json(data))
-        result = Result(data, datasets, key, False, time.perf_counter() - began)
-        self.store(stage, result)
-        return result
+        with self._alone(stage, key):
+            found = self.load(stage, key)  # of the process that was waited for
+            if found is not None:
+                return found
+            began = time.perf_counter()
+            data, datasets = compute()
+            # through JSON and back, so that a first and a second run hand on the same numbers
+            data = json.loads(to_json(data))
+            result = Result(data, datasets, key, False, time.perf_counter() - began)
+            self.store(stage, result)
+            return result
+
+    def _alone(self, stage: str, key: str) -> contextlib.ExitStack:
+        """The lock of a stage, waited for."""
+        stack = contextlib.ExitStack()
+        try:
+            stack.enter_context(
+                lock.waited(
+                    self.folder / f".{self.folder_name(stage, key)}{_LOCK}",
+                    lambda holder: _log.warning("Stage %s is being computed by %s; waiting for it", stage, holder),
+                )
+            )
+        except OSError as error:
+            raise self._unusable(error) from error
+        return stack
 
 
 # -- work in several processes -------------------------------------------------------------------------------
 
 
 def _quiet() -> None:
-    """Leave Ctrl-C to the parent, which ends its workers; FiPy must not see our command line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End with the parent; FiPy must not see our command line."""
+    follow()
     sys.argv = sys.argv[:1]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ...physics.errors import ConvergenceError, HalidriftError
+from ...physics.errors import FullError, HalidriftError, InputError, OutputError, ValidityError
 from ._console import failed, out, quietly
 from .characterise import characterise
 from .check import check
@@ -50,6 +50,12 @@ _ORDER = (
     "trace",
     "doctor",
     "version",
+)
+
+
+_LESS = (
+    "Try --workers 1, or ask for less: fewer samples, a smaller column, fewer patterns. Finished stages and replicas "
+    "are kept: the same command continues from there."
 )
 
 
@@ -114,8 +120,8 @@ _quiet(app)
 def main() -> None:
     """Run the command line.
 
-    Exit code 0; 1 where the work failed (a solver did not converge, or a defect of ours, which keeps its
-    traceback); 2 for input that the user can mend; 130 for Ctrl-C.
+    Exit code 0; 1 where the work failed (a solver did not converge, a worker died, the disk or the memory is full, or
+    a defect of ours, which keeps its traceback); 2 for input that the user can mend; 130 for Ctrl-C.
     """
     arguments = sys.argv[1:]
     # FiPy reads the command line of whoever imports it
@@ -124,7 +130,12 @@ def main() -> None:
         code = app(args=arguments, prog_name="halidrift", standalone_mode=False)
     except HalidriftError as error:
         failed().print(str(error), style="red", soft_wrap=True, markup=False)
-        sys.exit(1 if isinstance(error, ConvergenceError) else 2)
+        mend = isinstance(error, InputError | ValidityError | OutputError) and not isinstance(error, FullError)
+        sys.exit(2 if mend else 1)
+    except MemoryError as error:
+        words = f"Memory ran out{f' ({error})' if str(error) else ''}. {_LESS}"
+        failed().print(words, style="red", soft_wrap=True, markup=False)
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         failed().print("Interrupted.", style="yellow")
         sys.exit(130)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,10 +81,14 @@ def quietly(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*args: Any, quiet: bool = False, **options: Any) -> Any:
         _state["quiet"] = quiet
+        log = logging.getLogger("halidrift")  # says that a job waits for another
+        before = log.level
+        log.setLevel(logging.ERROR if quiet else before)
         try:
             return command(*args, **options)
         finally:
             _state["quiet"] = False
+            log.setLevel(before)
 
     option = Annotated[
         bool, typer.Option("--quiet", help="Print nothing but errors, and what was asked for on standard output.")
