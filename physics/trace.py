@@ -194,6 +194,8 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     DataError
         If the file is missing or damaged.
     """
+    if not os.path.exists(path):
+        raise DataError("not a readable trace: there is no such file", file=path, key="(file)", action="Check its name")
     try:
         return xr.load_dataset(path, engine="scipy")
     # scipy's reader believes a header: a damaged one led it to IndexError, KeyError, TypeError, ValueError, MemoryError
@@ -205,4 +207,5 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
             key="(file)",
             got=f"{type(error).__name__}: {error}",
             allowed="a NetCDF file of halidrift",
+            action="A file that was cut short or damaged must be written again, by the command that made it",
         ) from error

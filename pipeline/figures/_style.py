@@ -108,8 +108,10 @@ def save(figure: Figure, file: str | os.PathLike[str]) -> Path:
         raise InputError("unknown kind of picture", got=path.name, allowed=", ".join(f".{name}" for name in KINDS))
     # no date or version inside, so that equal results give equal files
     stamp: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    made = io.BytesIO()  # drawn first, written then: on a full disk matplotlib ended a PDF with an error of zlib
     with mpl.rc_context({**_STYLE, "svg.hashsalt": "halidrift"}):
-        return write_whole(path, lambda name: figure.savefig(name, format=kind, metadata=stamp[kind]))
+        figure.savefig(made, format=kind, metadata=stamp[kind])
+    return write_whole(path, lambda name: Path(name).write_bytes(made.getvalue()))
 
 
 def uri(figure: Figure) -> str:

@@ -25,8 +25,8 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
-from ...physics.errors import InputError, OutputError
-from ...physics.files import write_whole
+from ...physics.errors import InputError
+from ...physics.files import unwritable, write_whole
 from ...physics.waveform import Waveform
 from ._style import COLOURS, panels, styled
 
@@ -745,9 +745,7 @@ def animation(
                     spheres.remove()
             return write_whole(path, lambda name: shutil.copyfile(made, name))
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"{path} could not be written", got=str(error)) from error
+        raise unwritable(f"{path} could not be written", error) from error
 
 
 @styled
