@@ -5,6 +5,7 @@ compared must be equal to the last bit.
 """
 
 import contextlib
+import doctest
 import errno
 import importlib.util
 import json
@@ -182,6 +183,12 @@ def test_what_a_killed_writer_left_goes_and_what_another_writes_stays(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "t.txt"]
     files.sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
+
+
+def test_doctests():
+    result = doctest.testmod(lock)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_quiet_does_not_tell_of_waiting():
@@ -401,15 +408,15 @@ from halidrift import Waveform
 from halidrift.pipeline import cli
 
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (now + (300 << 20), resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (now + (200 << 20), resource.RLIM_INFINITY))
 sys.argv = ["halidrift", *sys.argv[1:]]
 cli.main()
 """
 
 
 def test_memory_that_runs_out_is_told_in_words(tmp_path):
-    """A limit of 300 MiB on a simulation that is asked for 100 million samples: 800 MB for its times alone."""
-    wave = "pulses amplitude=1V width=1ms period=2ms count=1 samples_per_period=100000000"
+    """A limit of 200 MiB on a simulation that is asked for 40 million samples: 320 MB for its times alone."""
+    wave = "pulses amplitude=1V width=1ms period=2ms count=4 samples_per_period=10000000"
     command = ["kmc", "run", "john2022-ogb", "--waveform", wave, "--out", tmp_path / "t.nc"]
     done = subprocess.run([sys.executable, "-c", HUNGRY, *command], capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
@@ -417,6 +424,27 @@ def test_memory_that_runs_out_is_told_in_words(tmp_path):
     words = re.sub(r"\s+", " ", done.stderr)
     assert re.search(r"Memory ran out.*Try --workers 1, or ask for less.*are kept", words), words
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_memory_that_runs_out_in_a_worker_arrives_as_what_it_is(processes):
+    with pytest.raises(MemoryError, match="Unable to allocate"), stages.Workers(processes) as workers:
+        workers.map({"a": (np.empty, 1 << 57)}, lambda *_: None)
+
+
+def test_an_ensemble_keeps_what_came_before_memory_ran_out(tmp_path):
+    wave = Waveform.hold(0.1, 1.0, compliance_A=1e-6, samples=5)
+
+    class Hungry(faults.Noise):
+        def simulate(self, waveform, *, rng=None):
+            if len(self.log) == 2:
+                np.empty(1 << 57)
+            return super().simulate(waveform, rng=rng)
+
+    with pytest.raises(MemoryError):
+        ensemble.run(Hungry(), wave, 4, rng=5, processes=1, store=tmp_path / "runs.zarr")
+    assert faults.counted(tmp_path / "runs.zarr") == {0, 1}
+    assert ensemble.read(tmp_path / "runs.zarr", partial=True).sizes["replica"] == 2
 
 
 # -- damaged files ---------------------------------------------------------------------------------------------------
@@ -443,7 +471,7 @@ def damaged(content, rng):
 
 
 def test_damaged_metadata_of_a_store_never_give_other_numbers(tmp_path):
-    """Bytes flipped, exchanged and cut in every zarr.json: refused with the name of the file, or equal to the last bit."""
+    """Bytes flipped, exchanged and cut in every zarr.json: refused with the name of the file, or equal."""
     store, wave = tmp_path / "runs.zarr", Waveform.hold(0.1, 1.0, compliance_A=1e-6, samples=5)
     whole = ensemble.run(faults.Noise(), wave, 3, rng=5, processes=1, store=store)
     rng, refused, inputs = np.random.default_rng(0), 0, 0
