@@ -1,12 +1,14 @@
 """Processes killed at random moments, and a disk that is full at every size: nothing lost, nothing double.
 
-python benchmarks/faults.py [--kills 20] [--seed 0] [--only ensemble,reproduce,disk] [--json]
+python benchmarks/faults.py [--kills 20] [--seed 0] [--only ensemble,reproduce,two,disk,small] [--json]
 
 `ensemble` is an ensemble of 300 filaments in a Zarr store, `reproduce` is `halidrift reproduce kim2019 --quick` with
 one film. Each runs in a process of its own, is ended with SIGKILL at a moment drawn evenly from the time that it takes
 alone, and is started again until it is done; then the next campaign begins, until there were enough kills. One worker
-process and two take turns. `disk` (as root, for it mounts a tmpfs) fills a disk with the store of an ensemble, for
-every size of the disk in steps of a block. What is asked is asserted: the exit code is 1 if anything else comes out.
+process and two take turns. `two` runs that job twice at once in one folder. `disk` (as root, for it mounts a tmpfs)
+fills a disk with the store of an ensemble, for every size of the disk in steps of a block; `small` gives the job a disk
+that is too small and makes it a little larger each time. `two` and `small` compare with what `reproduce` left alone.
+What is asked is asserted: the exit code is 1 if anything else comes out.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -225,6 +228,42 @@ def kill_reproductions(kills: int, seed: int, folder: Path, compile_first: bool 
     return found
 
 
+def two_at_once(folder: Path, alone: Path) -> dict[str, Any]:
+    """Two jobs in one folder: both end well, the results are those of one alone, no stage is computed by both."""
+    said = [folder / "first.txt", folder / "second.txt"]
+    jobs = [started(reproduce(folder / "both", 1), log) for log in said]
+    codes = [job.wait() for job in jobs]
+    told = [log.read_text() for log in said]
+    assert codes == [0, 0], told
+    assert_same_outputs(folder / "both", alone)
+    waits = [len(re.findall(r"^Stage \w+ is being computed by process", text, re.MULTILINE)) for text in told]
+    return {"stages": len(stages(alone)), "waited for": waits}
+
+
+def fill_reproduction(folder: Path, alone: Path, step: int = 200_000) -> dict[str, Any]:
+    """A job on a disk that is too small, made a little larger each time, until the job is done."""
+    said, size, kept = folder / "said.txt", step, []
+    with disk(folder / "disk", size) as place:
+        out = place / "out"
+        while True:
+            before = stages(out)
+            code = started(reproduce(out, 1), said).wait()
+            assert before.items() <= stages(out).items(), "a stage that was finished was lost, or written again"
+            if code == 0:
+                break
+            told = " ".join(said.read_text().split())
+            assert code == 1, told
+            assert "No space left on device" in told, told
+            assert "Free some space" in told, told
+            assert "Traceback" not in told, told
+            assert not leftovers(out), leftovers(out)
+            kept.append(len(stages(out)))
+            size += step
+            enlarge(place, size)
+        assert_same_outputs(out, alone)
+    return {"full": len(kept), "kept": kept, "enough / B": size}
+
+
 # -- a full disk ----------------------------------------------------------------------------------------------------
 
 
@@ -232,9 +271,10 @@ def kill_reproductions(kills: int, seed: int, folder: Path, compile_first: bool 
 def disk(folder: Path, size: int) -> Iterator[Path]:
     """A disk of its own of a few bytes; PermissionError if this process may not mount one."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True
-    )
+    if not shutil.which("mount"):
+        raise PermissionError(errno.EPERM, "no program mount")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise PermissionError(errno.EPERM, done.stderr.strip())
     try:
@@ -300,7 +340,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="of each kind")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--only", default="ensemble,reproduce,disk")
+    parser.add_argument("--only", default="ensemble,reproduce,two,disk,small")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -310,14 +350,17 @@ def main() -> None:
         return
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="halidrift-faults-") as name:
+        place = Path(name)
+        kinds = {
+            "ensemble": lambda folder: vars(kill_ensembles(asked.kills, asked.seed, folder)),
+            "reproduce": lambda folder: vars(kill_reproductions(asked.kills, asked.seed, folder)),
+            "two": lambda folder: two_at_once(folder, place / "reproduce" / "alone"),
+            "disk": fill_stores,
+            "small": lambda folder: fill_reproduction(folder, place / "reproduce" / "alone"),
+        }
         for kind in asked.only.split(","):
-            place = Path(name) / kind
-            place.mkdir()
-            if kind == "disk":
-                found[kind] = fill_stores(place)
-            else:
-                run = {"ensemble": kill_ensembles, "reproduce": kill_reproductions}[kind]
-                found[kind] = vars(run(asked.kills, asked.seed, place))
+            (place / kind).mkdir()
+            found[kind] = kinds[kind](place / kind)
             if not asked.json:
                 print(kind, *(f"  {key:30} {value}" for key, value in found[kind].items()), sep="\n", flush=True)
     if asked.json:

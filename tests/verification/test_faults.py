@@ -65,10 +65,12 @@ def test_an_ensemble_killed_at_random_moments_is_the_one_left_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_reproduce_killed_at_random_moments_gives_the_same_results(tmp_path):
+def test_reproduce_killed_at_random_moments_or_run_twice_at_once_gives_the_same_results(tmp_path):
     found = faults.kill_reproductions(2, seed=0, folder=tmp_path, compile_first=False)
     assert found.kills == 2
     assert max(found.kept) > 0  # at least one came in the middle
+    two = faults.two_at_once(tmp_path, tmp_path / "alone")
+    assert sum(two["waited for"]) > 0
 
 
 # -- two processes ---------------------------------------------------------------------------------------------------
@@ -154,13 +156,14 @@ def test_a_lock_is_free_when_its_holder_leaves_and_only_then(tmp_path):
     with lock.held(file):
         with pytest.raises(lock.Busy, match=f"process {os.getpid()} on .* since 20"), lock.held(file):
             pass
-        told = []
-        pid = os.fork()
-        if pid == 0:  # a child that only waits, and is killed while it does
-            with lock.waited(file, lambda _: None):
-                os._exit(1)
-        os.kill(pid, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        # another that waits, and is killed while it does
+        code = "import sys; from halidrift.physics import lock\nwith lock.waited(sys.argv[1], print): print('held')"
+        other = subprocess.Popen([sys.executable, "-u", "-c", code, file], stdout=subprocess.PIPE, text=True)
+        assert other.stdout.readline().startswith(f"process {os.getpid()} on ")
+        other.kill()
+        assert other.communicate()[0] == ""
+        assert other.returncode == -signal.SIGKILL
+    told = []
     with lock.waited(file, told.append):
         pass
     assert told == []
