@@ -28,7 +28,15 @@ from halidrift import Waveform, trace
 from halidrift.compact import Volatile
 from halidrift.kmc import ensemble
 from halidrift.physics import files, lock
-from halidrift.physics.errors import DataError, FullError, OutputError
+from halidrift.physics.errors import (
+    ConvergenceError,
+    DataError,
+    FullError,
+    HalidriftError,
+    InputError,
+    OutputError,
+    ValidityError,
+)
 from halidrift.pipeline import cli, stages
 
 
@@ -303,6 +311,26 @@ def run(monkeypatch, capsys):
         return stop.value.code, re.sub(r"\s+", " ", capsys.readouterr().err)
 
     return call
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FullError("full"), 1),
+        (HalidriftError("a worker died"), 1),
+        (ConvergenceError("diverged"), 1),
+        (MemoryError(), 1),
+        (OutputError("no such folder"), 2),
+        (InputError("wrong"), 2),
+        (ValidityError("outside"), 2),
+    ],
+)
+def test_the_exit_code_says_whether_the_input_can_mend_it(run, monkeypatch, error, code):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert run("devices")[0] == code
 
 
 MODEL = Volatile.of(
