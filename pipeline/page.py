@@ -57,7 +57,7 @@ def placed(
     -------
     dict of str to dict
         By name: ``number``, ``uri`` and ``narrow_uri`` (the pictures themselves, so that the page stands alone),
-        ``alt``, ``caption``, ``width_in``, ``pixels`` (width and height) and ``files`` (kind and path of those for a paper).
+        ``alt``, ``caption``, ``width_in``, ``pixels`` (width and height) and ``files`` (path of each kind of file).
 
     Raises
     ------

@@ -147,7 +147,7 @@ def description(figure: Figure) -> str:
 
 
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: ""}
-_PREFIXED = ("A", "J", "S", "V", "m", "s")
+_PREFIXED = ("A", "J", "S", "m", "s")
 
 
 def number(value: float, unit: str = "") -> str:
