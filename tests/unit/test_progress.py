@@ -14,6 +14,7 @@ from halidrift.physics import synapse
 from halidrift.physics.device import CARDS, Device
 from halidrift.pipeline import cli
 from halidrift.pipeline.cli import _console
+from halidrift.pipeline.crossbar import Spread, read_distribution
 
 NARROW = Device.load("john2022-ogb").with_parameters(column_width_m=3e-9)
 PULSES = Waveform.pulses(1.0, 2e-3, 3e-3, compliance_A=1e-6)
@@ -62,6 +63,28 @@ def test_a_bar_is_told_now_and_then(monkeypatch):
         tell(step)
     assert told[0] == 0  # the first at once
     assert len(told) == pytest.approx(6, abs=1)
+
+
+def test_drawn_arrays_are_counted():
+    told = []
+    alone = read_distribution(Spread(1e3, 1e6), 4, samples=3, rng=1)
+    watched = read_distribution(Spread(1e3, 1e6), 4, samples=3, rng=1, progress=lambda *step: told.append(step))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert watched.equals(alone)
+
+
+def test_drawn_arrays_have_a_bar(monkeypatch, capsys):
+    asked = "crossbar --size 4 --low 10kohm --high 10Mohm --high-spread 0.5 --samples 3 --json -"
+    monkeypatch.setattr(sys, "argv", ["halidrift", *asked.split()])
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    told = capsys.readouterr()
+    assert stop.value.code == 0
+    assert "arrays drawn" in told.err
+    assert "3/3" in told.err
+    assert json.loads(told.out)["drawn"]["samples"] == 3
 
 
 @pytest.fixture
