@@ -173,11 +173,12 @@ def span(values: Any, unit: str = "") -> str:
 def _stamp(figure: Figure, kind: str) -> dict[str, Any]:
     """What a file says of itself: no date or version, so that equal results give equal files."""
     words = description(figure) or None
-    return {
+    stamps: dict[str, dict[str, Any]] = {
         "png": {"Software": None},
         "svg": {"Date": None, "Creator": None, "Description": words},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None, "Subject": words},
-    }[kind]
+    }
+    return stamps[kind]
 
 
 def drawn(figure: Figure, kind: str) -> bytes:

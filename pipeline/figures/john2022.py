@@ -454,8 +454,8 @@ def confusions(
     for name, (matrix, _, _) in matrices.items():
         right = ", ".join(f"{c} {100 * matrix[i, i]:.1f} %" for i, c in enumerate(classes))
         wrong = np.array(matrix) * (1 - np.eye(len(classes)))
-        i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        worst = f"most often wrong: {classes[i]} taken for {classes[j]}, {100 * wrong[i, j]:.1f} %"
+        true, told = divmod(int(wrong.argmax()), len(classes))
+        worst = f"most often wrong: {classes[true]} taken for {classes[told]}, {100 * wrong[true, told]:.1f} %"
         words.append(f"{name}: recognised {right}; {worst}.")
     return described(figure, "Confusion matrices.", *words)
 
