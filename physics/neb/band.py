@@ -182,7 +182,17 @@ class Band:
         return float(gaps.min()), float(gaps.max())
 
     def curve(self, points: int = 200) -> tuple[Floats, Floats]:
-        """Path length (angstrom) and energy (eV) in between: the cubic through energies and slopes of the images."""
+        """Path length (angstrom) and energy (eV) in between: the cubic through energies and slopes of the images.
+
+        Parameters
+        ----------
+        points : int, >= 2
+            Evenly spaced along the path.
+
+        Returns
+        -------
+        tuple of two arrays, shape (points,), angstrom and eV
+        """
         s = np.linspace(0.0, self.distances_angstrom[-1], points)
         return s, np.asarray(CubicHermiteSpline(self.distances_angstrom, self.energies_eV, self.slopes_eV_angstrom)(s))
 

@@ -156,6 +156,10 @@ class MigrationBarrier:
 def read_structure(path: str | os.PathLike[str]) -> Atoms:
     """Read a crystal in any format that ASE reads.
 
+    Parameters
+    ----------
+    path : str or path
+
     Raises
     ------
     InputError
@@ -288,7 +292,12 @@ def fingerprint(place: Place, theory: Theory) -> tuple[float, float]:
 
 
 def check_seed(seed: int) -> None:
-    """Raise if a seed is no whole number."""
+    """Raise if a seed is no whole number.
+
+    Parameters
+    ----------
+    seed : int, >= 0
+    """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError("A seed must be a whole number", got=seed, allowed=">= 0")
 
