@@ -1,7 +1,7 @@
 """Whether every link inside a built site leads somewhere: to a file that is there, and to an anchor in it.
 
-`python docs/extensions/links.py build/docs` fails if one does not. Sphinx checks what pages refer to; this also sees what
-the theme, the generated pages and raw HTML make of it. Links to other sites are not followed.
+`python docs/extensions/links.py build/docs` fails if one does not. Sphinx checks what pages refer to; this also sees
+what the theme, the generated pages and raw HTML make of it. Links to other sites are not followed.
 """
 
 from __future__ import annotations
