@@ -161,15 +161,31 @@ def kink_error(x_0, w_0, slope_0, x_1, V_1, ln_I, h, law):
 
 
 @njit(cache=True)
-def advance(x, V_0, V_1, duration, I_cc, law, tolerance):
-    """State after a linear ramp from V_0 to V_1; nan if the step control gives up."""
+def advance(x, V_0, V_1, duration, I_cc, law, resting, rest_V, tolerance):
+    """State after a linear ramp from V_0 to V_1, by the law `resting` up to the voltage rest_V; nan if the step
+    control gives up."""
+    if max(V_0, V_1) <= rest_V:
+        return driven(x, V_0, V_1, duration, I_cc, resting, tolerance)
+    if min(V_0, V_1) >= rest_V:
+        return driven(x, V_0, V_1, duration, I_cc, law, tolerance)
+    share = (V_0 - rest_V) / (V_0 - V_1)
+    first, second = (resting, law) if rest_V > V_0 else (law, resting)
+    x = driven(x, V_0, rest_V, duration * share, I_cc, first, tolerance)
+    return driven(x, rest_V, V_1, duration * (1.0 - share), I_cc, second, tolerance)
+
+
+@njit(cache=True)
+def driven(x, V_0, V_1, duration, I_cc, law, tolerance):
+    """State after a linear ramp under one law; nan if the step control gives up."""
+    if duration <= 0.0:  # a share of a ramp, by rounding
+        return x
     if V_0 <= 0.0 and V_1 <= 0.0:
         s = law.relaxation_acceleration
         return relaxed(x, s, math.exp(-(1.0 + s) * law.relaxation_Hz * duration))
     if V_0 < 0.0 or V_1 < 0.0:  # split where the ramp crosses zero
         share = V_0 / (V_0 - V_1)
-        x = advance(x, V_0, 0.0, duration * share, I_cc, law, tolerance)
-        return advance(x, 0.0, V_1, duration * (1.0 - share), I_cc, law, tolerance)
+        x = driven(x, V_0, 0.0, duration * share, I_cc, law, tolerance)
+        return driven(x, 0.0, V_1, duration * (1.0 - share), I_cc, law, tolerance)
     ramp = (V_1 - V_0) / duration
     ln_I = math.log(I_cc)
     t, h, w, fresh = 0.0, duration, math.inf, True
@@ -213,44 +229,49 @@ def run(times, voltages, limits, samples, state, law, factors, spreads, random, 
     """One device under one waveform; fills state and device voltage at the samples. Returns the final state.
 
     factors: growth and relaxation-time factor of the device. spreads: standard deviations of the logarithm of both
-    from cycle to cycle. random: standard normal numbers, shape (cycles, 2); empty for the typical device. A cycle
+    from cycle to cycle. random: deviates of both, shape (cycles, 2); empty for the typical device. A cycle
     begins at the start, and with the first segment of a positive excursion in which a filament can grow, wherever the
-    corners of the waveform lie.
+    corners of the waveform lie. Its relaxation time holds where no filament grows: what spreads is when a filament that
+    is left to itself breaks, not how large the one is that growth and relaxation balance.
     """
     x, sample, cycle = state, 0, 0
-    now = law
+    law = _scaled(law, factors[0], factors[1])
+    rest_V = resting_voltage(law)
+    spread = random.shape[0] > 0 and spreads[1] > 0.0
+    split_V = rest_V if spread else -math.inf  # one law rules where nothing differs
+    now, resting = law, law
     armed = False
     for k in range(times.size - 1):
         V_0, V_1 = voltages[k], voltages[k + 1]
         armed = armed or V_0 <= 0.0
-        growing = armed and _grows(max(V_0, V_1), now)
+        growing = armed and max(V_0, V_1) > rest_V
         if growing:
             armed = False
-        if growing or k == 0:
-            g, tau = factors[0], factors[1]
-            if random.shape[0] > 0:
-                g *= math.exp(spreads[0] * random[cycle, 0])
-                tau *= math.exp(spreads[1] * random[cycle, 1])
-                cycle += 1
-            now = _scaled(law, g, tau)
+        if (growing or k == 0) and random.shape[0] > 0:
+            now = _scaled(law, math.exp(spreads[0] * random[cycle, 0]), 1.0)
+            resting = _scaled(now, 1.0, math.exp(spreads[1] * random[cycle, 1]))
+            cycle += 1
         t, V = times[k], V_0
         while sample < samples.size and samples[sample] <= times[k + 1]:
             if samples[sample] > t:
                 share = (samples[sample] - times[k]) / (times[k + 1] - times[k])
                 V_s = V_0 + (V_1 - V_0) * share
-                x = advance(x, V, V_s, samples[sample] - t, limits[k], now, tolerance)
+                x = advance(x, V, V_s, samples[sample] - t, limits[k], now, resting, split_V, tolerance)
                 t, V = samples[sample], V_s
             out_x[sample] = x
             out_V[sample] = device_voltage(x, V, limits[k], now)
             sample += 1
         if t < times[k + 1]:
-            x = advance(x, V, V_1, times[k + 1] - t, limits[k], now, tolerance)
+            x = advance(x, V, V_1, times[k + 1] - t, limits[k], now, resting, split_V, tolerance)
     return x
 
 
 @njit(cache=True)
-def _grows(V, law):
-    return growth_rate(V, law.growth_Hz, law.growth_V) > ACTIVE * law.relaxation_Hz
+def resting_voltage(law):
+    """Voltage above which a filament can grow: its growth rate is more than `ACTIVE` of the relaxation rate."""
+    if law.growth_Hz == 0.0:
+        return math.inf
+    return law.growth_V * math.log1p(ACTIVE * law.relaxation_Hz / law.growth_Hz)
 
 
 @njit(cache=True)

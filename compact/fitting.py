@@ -71,10 +71,12 @@ def fit(
     *Volatile.* Least squares (lmfit) of ln G of the typical run (median over the runs of one stimulus at each
     instant) against the noise-free model, divided by ln(G_on / G_off); every instant weighs the same. r, s and V_n
     enter only if they lower the Bayesian information criterion by more than 10. In an ensemble of five runs or more,
-    256 simulated runs then match the lognormal moments of the runs' relaxation and set times: they give the median
-    of tau and the spreads of tau and k_0. Runs that had not switched at the end are censored, and simulated runs are
-    measured, censored and left out by the same rules. Relaxation under voltage (`relaxation_voltage_V`) is taken as
-    free of the voltage or as held back with V_0, whichever explains the curves and the share of SETs better.
+    256 simulated runs then match the moments of ln of the runs' relaxation and set times: they give the median
+    of tau and the spreads of tau and k_0. Set times are taken as lognormal, relaxation times as lognormal or Weibull,
+    whichever law is the likelier (`relaxation_weibull`). Runs that had not switched at the end are censored, and
+    simulated runs are measured, censored and left out by the same rules. Relaxation under voltage
+    (`relaxation_voltage_V`) is taken as free of the voltage or as held back with V_0, whichever explains the curves and
+    the share of SETs better.
 
     Standard errors: bootstrap over runs in such an ensemble (tau: curvature of the likelihood), else the covariance of
     the least squares. Read noise: fourth differences of ln G on the plateaus, counted as none below 1e-3; it needs a

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from scipy.special import log_ndtr
+
 from ..physics.constants import BOLTZMANN_EV_K as K_B
 
 # growth saturates far above every rate that a trace can resolve; keeps exp() finite at absurd voltages
@@ -175,6 +178,17 @@ def stanford_rate(V, T, gamma, v_0, E_a, a, d, F_min):
     if abs(u) < 1e-3:  # else the difference of two nearly equal exponentials
         return -share * v_0 * math.exp(-E) * math.sinh(u)
     return -0.5 * share * v_0 * (math.exp(min(u - E, LARGEST_EXPONENT)) - math.exp(min(-u - E, LARGEST_EXPONENT)))
+
+
+# -- spread from cycle to cycle ----------------------------------------------------------------------------------------
+
+
+def weibull_deviates(normal):
+    """Logarithms of Weibull times from standard normal numbers: median 0, standard deviation 1.
+
+    Multiplied by s they are those of the shape pi / (s sqrt(6)): s = 1.28 is the exponential law, one random event.
+    """
+    return math.sqrt(6.0) / math.pi * (np.log(-log_ndtr(-np.asarray(normal))) - math.log(math.log(2.0)))
 
 
 # -- the synapse -------------------------------------------------------------------------------------------------------

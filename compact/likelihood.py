@@ -12,7 +12,9 @@ from scipy import optimize, stats
 
 from ..physics.errors import ConvergenceError, InputError
 
-__all__ = ["Estimate", "lack_of_fit", "lognormal_times", "repeat_spread"]
+__all__ = ["Estimate", "lack_of_fit", "lognormal_times", "repeat_spread", "weibull", "weibull_times"]
+
+_WIDTH = math.pi / math.sqrt(6.0)  # standard deviation of ln t of the Weibull law with shape 1
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,15 @@ def _maximise(
     return Estimate(best, errors, warning)
 
 
+def _times(times_s: ArrayLike, censored: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    t, late = np.asarray(times_s, dtype=float), np.asarray(censored, dtype=bool)
+    if (~late).sum() < 2:
+        raise InputError("A distribution of times needs at least two events", got=f"{int((~late).sum())} of {t.size}")
+    if not (t > 0).all():
+        raise InputError("Times must be positive", got=f"{t.min():g} s")
+    return t, late
+
+
 def lognormal_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     """Median and spread of lognormal times, some of which are only known to be longer than observed.
 
@@ -101,11 +112,7 @@ def lognormal_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     Unbiased by censoring as long as the logarithms are normal; with more than half censored the median is an
     extrapolation of that law.
     """
-    t, late = np.asarray(times_s, dtype=float), np.asarray(censored, dtype=bool)
-    if (~late).sum() < 2:
-        raise InputError("A distribution of times needs at least two events", got=f"{int((~late).sum())} of {t.size}")
-    if not (t > 0).all():
-        raise InputError("Times must be positive", got=f"{t.min():g} s")
+    t, late = _times(times_s, censored)
     y = np.log(t)
     centre, width = float(y.mean()), max(float(y[~late].std()), 1e-3)
     if not late.any():  # closed form; the unbiased spread
@@ -124,6 +131,61 @@ def lognormal_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
         np.array([width * found.standard_errors[0], sigma * found.standard_errors[1]]),
         found.warning,
     )
+
+
+def weibull(ln_t: NDArray[np.float64], late: NDArray[np.bool_]) -> tuple[float, float, NDArray[np.float64]]:
+    """ln(scale) and shape of the Weibull law, and the covariance of (ln scale, 1 / shape).
+
+    One equation for the shape, then the scale; the covariance from the observed information.
+    """
+    centre = float(ln_t.max())
+    y, events = ln_t - centre, ~late
+    target = float(y[events].mean())
+
+    def excess(shape: float) -> float:
+        weights = np.exp(shape * y)
+        return float(weights @ y / weights.sum()) - 1.0 / shape - target
+
+    # rises from minus infinity to -target > 0; a law this narrow or wide describes no device
+    width = float(y.std())
+    low, high = (1e-3 / width, 1e3 / width) if width > 0 else (1.0, 1.0)
+    if width == 0 or excess(high) <= 0 or excess(low) >= 0:
+        raise ConvergenceError("No Weibull law fits", got=f"{np.exp(ln_t.min()):g} to {np.exp(centre):g}")
+    shape = float(optimize.brentq(excess, low, high, xtol=1e-13 / width, rtol=1e-13))
+    r = float(events.sum())
+    location = float(np.log(np.exp(shape * y).sum() / r)) / shape
+    z = shape * (y - location)
+    w = np.exp(z)
+    # in (ln scale, 1 / shape), at the maximum
+    information = shape**2 * np.array([[r, float(w @ z)], [float(w @ z), r + float(w @ z**2)]])
+    return location + centre, shape, np.linalg.inv(information)
+
+
+def weibull_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
+    """Mean and standard deviation of ln t of Weibull times, some of which are only known to be longer than observed.
+
+    Parameters
+    ----------
+    times_s, censored
+        As for :func:`lognormal_times`.
+
+    Returns
+    -------
+    Estimate
+        ``values`` is (mean of ln(t / s), standard deviation of ln t).
+
+    Raises
+    ------
+    InputError
+        As for :func:`lognormal_times`.
+    ConvergenceError
+        If all times are equal.
+    """
+    t, late = _times(times_s, censored)
+    ln_scale, shape, covariance = weibull(np.log(t), late)
+    jacobian = np.array([[1.0, -np.euler_gamma], [0.0, _WIDTH]])
+    errors = np.sqrt(np.diag(jacobian @ covariance @ jacobian.T))
+    return Estimate(np.array([ln_scale - np.euler_gamma / shape, _WIDTH / shape]), errors)
 
 
 def repeat_spread(x: ArrayLike, y: ArrayLike, noise: ArrayLike = 0.0) -> Estimate:

@@ -52,10 +52,14 @@ class Volatile(CompactModel):
     then drops it (the thinner, the faster: Gibbs-Thomson). The relaxation time is the time from x = 1 to
     x = 1/e, at `reference_temperature_K`; it follows Arrhenius' law with `relaxation_barrier_eV`, if estimated.
 
-    Spread: k_0 and tau are lognormal around the typical device, once for each device and once for each cycle; a
-    cycle begins when a voltage that can grow begins. Read noise multiplies the conductance by a lognormal factor
-    of relative width sqrt(read_noise^2 + (read_noise_floor / G)^2), independent at each instant. All are zero
-    unless estimated.
+    Spread: k_0 and tau are lognormal around the typical device (the median), once for each device and once for each
+    cycle; a cycle begins when a voltage that can grow begins. The draw of tau for a cycle holds once the voltage is one
+    that cannot grow (growth rate below 1 % of the relaxation rate): when a filament left to itself breaks is random,
+    the size at which growth and relaxation balance is not. With `relaxation_weibull` 1 tau is Weibull from cycle to
+    cycle, of equal median and standard deviation of ln tau; the shape is pi / (sqrt(6) `relaxation_spread_cycle`), so
+    a spread of 1.28 is the exponential law of a filament that one random event breaks. Read noise multiplies the
+    conductance by a lognormal factor of relative width sqrt(read_noise^2 + (read_noise_floor / G)^2), independent at
+    each instant. All are zero unless estimated.
 
     Valid up to twice the largest compliance that the model was fitted to: a larger one makes thicker filaments,
     which last longer.
@@ -64,7 +68,8 @@ class Volatile(CompactModel):
     ----------
     .. [1] S. Menzel et al., Nanoscale 7, 12673 (2015): growth by charge transfer, exponential in the voltage.
     .. [2] J. G. Simmons, J. Appl. Phys. 34, 1793 (1963): conductance exponential in the gap.
-    .. [3] R. A. John et al., Nat. Commun. 13, 2074 (2022): the device.
+    .. [3] W. Weibull, J. Appl. Mech. 18, 293 (1951): the law of the weakest link.
+    .. [4] R. A. John et al., Nat. Commun. 13, 2074 (2022): the device.
 
     Examples
     --------
@@ -91,6 +96,7 @@ class Volatile(CompactModel):
         "growth_spread_cycle": Quantity("1", 0.0, 5.0, "std of ln k_0 from cycle to cycle", 0.0),
         "growth_spread_device": Quantity("1", 0.0, 5.0, "std of ln k_0 from device to device", 0.0),
         "relaxation_spread_cycle": Quantity("1", 0.0, 5.0, "std of ln tau from cycle to cycle", 0.0),
+        "relaxation_weibull": Quantity("1", 0.0, 1.0, "law of tau from cycle to cycle: 1 Weibull, 0 log-normal", 0.0),
         "relaxation_spread_device": Quantity("1", 0.0, 5.0, "std of ln tau from device to device", 0.0),
         "read_noise": Quantity("1", 0.0, 5.0, "relative standard deviation of a read", 0.0),
         "read_noise_floor_S": Quantity("S", 0.0, 1.0, "standard deviation of a read of a small conductance", 0.0),
@@ -106,6 +112,12 @@ class Volatile(CompactModel):
             raise InputError(
                 "The ON conductance must exceed the OFF conductance",
                 got=f"{self.value('conductance_on_S'):g} and {self.value('conductance_off_S'):g} S",
+            )
+        if self.value("relaxation_weibull") not in (0.0, 1.0):
+            raise InputError(
+                "relaxation_weibull is a choice",
+                got=self.value("relaxation_weibull"),
+                allowed="1 (Weibull), 0 (log-normal)",
             )
         if math.isnan(self.temperature_K):
             object.__setattr__(self, "temperature_K", self.value("reference_temperature_K"))
@@ -254,7 +266,7 @@ class Volatile(CompactModel):
         for d in range(shape[0]):
             factors = self._device_factors(1, random)[0]
             for c in range(shape[1]):
-                numbers = np.empty((0, 2)) if random is None else random.standard_normal((draws, 2))
+                numbers = self._numbers(draws, random)
                 _volatile.run(
                     waveform.time_s,
                     waveform.voltage_V,
@@ -310,7 +322,7 @@ class Volatile(CompactModel):
         if devices is not None:
             index = self._labelled(devices, len(waveforms))
             factors = self._device_factors(int(index.max()) + 1, random)[index]
-        numbers = np.empty((0, 2)) if random is None else random.standard_normal((int(counts.sum()), 2))
+        numbers = self._numbers(int(counts.sum()), random)
         x, held = np.empty((len(waveforms), times.size)), np.empty((len(waveforms), times.size))
         _volatile.run_patterns(
             *self._joined(waveforms),
@@ -344,6 +356,12 @@ class Volatile(CompactModel):
 
     def _cycle_spreads(self) -> NDArray[np.float64]:
         return np.array([self.value("growth_spread_cycle"), self.value("relaxation_spread_cycle")])
+
+    def _numbers(self, cycles: int, random: np.random.Generator | None) -> NDArray[np.float64]:
+        """Deviates of ln k_0 and ln tau of each cycle, shape (cycles, 2); none for the typical device."""
+        if random is None:
+            return np.empty((0, 2))
+        return deviates(random.standard_normal((cycles, 2)), self.value("relaxation_weibull") == 1.0)
 
     def _device_factors(self, count: int, random: np.random.Generator | None) -> NDArray[np.float64]:
         """Factors of k_0 and tau for each device, shape (count, 2)."""
@@ -438,6 +456,13 @@ class Volatile(CompactModel):
             full = xr.DataArray(values, dims=("device", "cycle", "time"), attrs=first[name].attrs)
             first[name] = full.squeeze([d for d in ("device", "cycle") if full.sizes[d] == 1], drop=True)
         return traces.check(first)
+
+
+def deviates(normal: NDArray[np.float64], weibull: bool) -> NDArray[np.float64]:
+    """Deviates of ln k_0 and ln tau, last axis, from standard normal numbers."""
+    if not weibull:
+        return normal
+    return np.stack([normal[..., 0], laws.weibull_deviates(normal[..., 1])], axis=-1)
 
 
 def log_conductance(x: NDArray[np.float64], held: NDArray[np.float64], law: _volatile.Law) -> NDArray[np.float64]:

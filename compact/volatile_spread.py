@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .characterise import Relaxation, SetTime, relaxations_of, set_times_of
+from .characterise import Relaxation, SetTime, distribution, relaxations_of, set_times_of
 from .ensembles import Ensemble
-from .likelihood import lognormal_times
+from .likelihood import lognormal_times, weibull_times
 from .parameters import FittedParameter
+from .volatile import deviates
 from .volatile_problem import VolatileProblem
 
-__all__ = ["ENSEMBLE", "Match", "censored", "match", "set_deviance", "spreads_of"]
+__all__ = ["ENSEMBLE", "Match", "censored", "law_of", "match", "set_deviance", "spreads_of"]
 
 ENSEMBLE = 5  # runs from which on spreads and bootstrap mean something
 _SIMULATED = 256  # runs of the model that the spreads are matched with
@@ -36,6 +38,19 @@ def by_start(runs: Sequence[Sequence[Event]]) -> dict[float, list[tuple[int, Eve
 def censored(rests: list[list[list[Relaxation]]]) -> int:
     """How many relaxations had not ended when their trace did."""
     return sum(r.censored for group in rests for run in group for r in run)
+
+
+def law_of(rests: list[list[list[Relaxation]]]) -> tuple[bool, float]:
+    """Whether a Weibull law describes the relaxation times better than a log-normal one, and by how much AIC.
+
+    Each group of equal stimulus has a median and a spread of its own; both laws have two parameters.
+    """
+    lead = 0.0
+    for _, times, late in _grouped(rests, False):
+        found = distribution(times, late)
+        if found.lognormal is not None and found.weibull is not None:
+            lead += found.lognormal.aic - found.weibull.aic
+    return lead > 0.0, abs(lead)
 
 
 @dataclass(frozen=True)
@@ -60,30 +75,37 @@ class Match:
     set_share: float  # share of the positive excursions of simulated runs that SET
 
 
+def _grouped(groups: Groups, first_only: bool) -> Iterator[tuple[tuple[int, float], Any, Any]]:
+    """Times of equal stimulus and which are censored, where there are enough, by ensemble and start."""
+    for k, group in enumerate(groups):
+        collected = by_start(group)
+        for start_s in sorted(collected)[: 1 if first_only else None]:
+            times = np.array([event.time_s for _, event in collected[start_s]])
+            late = np.array([event.censored for _, event in collected[start_s]])
+            if times.size >= ENSEMBLE and (~late).sum() >= 3:
+                yield (k, start_s), times, late
+
+
 def _moments(
     groups: Groups,
     first_only: bool,
     weights: dict[tuple[int, float], float] | None = None,
+    weibull: bool = False,
 ) -> tuple[_Moments | None, dict[tuple[int, float], float]]:
     """Pooled moments of ln time; each group of equal stimulus has its own mean, so only scatter inside it counts.
 
     With `weights` from an earlier call the same groups enter with the same weights.
     """
     found, used = [], {}
-    for k, group in enumerate(groups):
-        collected = by_start(group)
-        for start_s in sorted(collected)[: 1 if first_only else None]:
-            times = np.array([event.time_s for _, event in collected[start_s]])
-            late = np.array([event.censored for _, event in collected[start_s]])
-            if weights is not None and (k, start_s) not in weights:
-                continue
-            if times.size < ENSEMBLE or (~late).sum() < 3:
-                continue
-            e = lognormal_times(times, late)
-            used[k, start_s] = float((~late).sum())
-            weight = used[k, start_s] if weights is None else weights[k, start_s]
-            errors = np.where(np.isfinite(e.standard_errors), e.standard_errors, e.values[1] / math.sqrt(times.size))
-            found.append((weight, e.values[0], errors[0], e.values[1], errors[1]))
+    estimate = weibull_times if weibull else lognormal_times
+    for at, times, late in _grouped(groups, first_only):
+        if weights is not None and at not in weights:
+            continue
+        e = estimate(times, late)
+        used[at] = float((~late).sum())
+        weight = used[at] if weights is None else weights[at]
+        errors = np.where(np.isfinite(e.standard_errors), e.standard_errors, e.values[1] / math.sqrt(times.size))
+        found.append((weight, e.values[0], errors[0], e.values[1], errors[1]))
     if not found:
         return None, used
     w, mean, mean_error, spread, spread_error = np.array(found).T
@@ -108,6 +130,7 @@ def match(
     high: float,
     *,
     adjust: bool,
+    weibull: bool,
 ) -> Match:
     """Match the set and relaxation times of simulated runs to those seen: median of tau, spreads of k_0 and tau.
 
@@ -115,13 +138,14 @@ def match(
     state to relax from, and late ones are censored; simulated runs, measured by the same rules, suffer the same.
     """
     seen_set, use_set = _moments(sets, True)
-    seen_rest, use_rest = _moments(rests, False)
+    seen_rest, use_rest = _moments(rests, False, weibull=weibull)
     sigma = np.array([m.spread if m is not None else 0.0 for m in (seen_set, seen_rest)])
     shift = 0.0
     if seen_set is None and seen_rest is None:
         return Match(0.0, None, None, None, math.nan)
     random = np.random.default_rng(20220419)  # fixed, so that a fit has one answer
-    draws = [random.standard_normal((_SIMULATED, e.waveform.time_s.size, 2)) for e in problem.ensembles]
+    shapes = [(_SIMULATED, e.waveform.time_s.size, 2) for e in problem.ensembles]
+    draws = [deviates(random.standard_normal(shape), weibull) for shape in shapes]
     for _ in range(6):
         now = {**values, "relaxation_time_s": values["relaxation_time_s"] * math.exp(shift)}
         made_sets, made_rests = [], []
@@ -130,7 +154,7 @@ def match(
             made_sets.append([set_times_of(e.time_s, e.voltage_V, row, low, high) for row in rows])
             made_rests.append([relaxations_of(e.time_s, e.voltage_V, row, low, high) for row in rows])
         made_set, _ = _moments(made_sets, True, use_set)
-        made_rest, _ = _moments(made_rests, False, use_rest)
+        made_rest, _ = _moments(made_rests, False, use_rest, weibull)
         if seen_set is not None and made_set is not None and made_set.spread > 0:
             sigma[0] *= min(max(seen_set.spread / made_set.spread, 0.3), 3.0)
         if seen_rest is not None and made_rest is not None and made_rest.spread > 0:

@@ -37,6 +37,7 @@ _SHAPE = (
     "growth_acceleration",
     "relaxation_acceleration",
     "relaxation_voltage_V",
+    "relaxation_weibull",
     "off_nonlinearity_V",
     "conductance_on_S",
 )
@@ -169,7 +170,8 @@ def typical_cell() -> Any:
         relaxation_acceleration=1e3,
         relaxation_voltage_V=0.088,
         growth_spread_cycle=0.15,
-        relaxation_spread_cycle=1.2,
+        relaxation_spread_cycle=1.3,
+        relaxation_weibull=1.0,
     )
 
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import stats
 
-from ...physics.errors import ConvergenceError, InputError
-from ..likelihood import _maximise
+from ...physics.errors import InputError
+from ..likelihood import _maximise, weibull
 from .pieces import Array
 
 __all__ = ["Distribution", "Lognormal", "Normal", "Weibull", "distribution"]
@@ -294,29 +294,9 @@ def _lognormal(x: Array, above: NDArray[np.bool_]) -> Lognormal:
 
 
 def _weibull(x: Array, above: NDArray[np.bool_]) -> Weibull:
-    """Maximum likelihood: one equation for the shape, then the scale; errors from the observed information."""
-    ln_x = np.log(x)
-    centre = float(ln_x.max())
-    y, events = ln_x - centre, ~above
-    target = float(y[events].mean())
-
-    def excess(shape: float) -> float:
-        weights = np.exp(shape * y)
-        return float(weights @ y / weights.sum()) - 1.0 / shape - target
-
-    # rises from minus infinity to -target > 0; a law this narrow or wide describes no device
-    width = float(y.std())
-    low, high = 1e-3 / width, 1e3 / width
-    if excess(high) <= 0 or excess(low) >= 0:
-        raise ConvergenceError("No Weibull law fits", got=f"{x.min():g} to {x.max():g}")
-    shape = float(optimize.brentq(excess, low, high, xtol=1e-13 / width, rtol=1e-13))
-    r = float(events.sum())
-    location = float(np.log(np.exp(shape * y).sum() / r)) / shape
-    z = shape * (y - location)
-    w = np.exp(z)
-    # in (ln scale, 1 / shape), at the maximum
-    information = shape**2 * np.array([[r, float(w @ z)], [float(w @ z), r + float(w @ z**2)]])
-    location_error, width_error = np.sqrt(np.diag(np.linalg.inv(information)))
-    scale = float(np.exp(location + centre))
+    """Maximum likelihood, errors from the observed information."""
+    ln_scale, shape, covariance = weibull(np.log(x), above)
+    location_error, width_error = np.sqrt(np.diag(covariance))
+    scale = float(np.exp(ln_scale))
     aic = _aic(stats.weibull_min(shape, scale=scale), x, above)
     return Weibull(scale, shape, scale * float(location_error), shape**2 * float(width_error), aic)

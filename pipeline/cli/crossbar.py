@@ -68,6 +68,12 @@ def crossbar(
         raise InputError("--size is too small", got=size, allowed=">= 2")
     if samples < 0 or samples == 1:
         raise InputError("--samples is out of range", got=samples, allowed="0, or 2 and more")
+    if not samples and (low_spread or high_spread):
+        raise InputError(
+            "A spread from cell to cell acts on arrays that are drawn",
+            got=f"--low-spread {low_spread:g} --high-spread {high_spread:g}, no --samples",
+            action="Add --samples 100, or leave the spread out",
+        )
     cells, term = _law(law, voltage, nonlinearity, rectification, saturation_A)
     with working("crossbar"):
         found = _results(

@@ -15,7 +15,7 @@ from ._console import out as stdout
 from .explain import _chosen
 
 _BUDGETS: dict[str, dict[str, int]] = {
-    "quick": {"cards": 24, "replicas": 5, "candidates": 48, "per_class": 40, "confirmations": 3},
+    "quick": {"cards": 24, "replicas": 5, "candidates": 48, "per_class": 40, "finalists": 3, "confirmations": 3},
     "normal": {},
     "large": {"cards": 240, "replicas": 12, "candidates": 960, "per_class": 200, "confirmations": 8},
 }
@@ -71,6 +71,7 @@ def design(
         return
     console, small = page(), stdout()
     console.print(_choices(results))
+    console.print(_finalists(results["finalists"]))
     console.print(_outcomes(results["confirmed"]))
     console.print(_materials(results["materials"]))
     verdict = "[green]beats[/]" if results["confirmed"]["beats"] else "[bold red]does not beat[/]"
@@ -111,6 +112,19 @@ def _choices(results: dict[str, Any]) -> Table:
             f"{one['low']:.3g} to {one['high']:.3g}",
             f"{100 * step['alone']:+.1f} / {100 * step['missing']:+.1f} ± {100 * step['error']:.1f}",
             escape(one["source"]),
+        )
+    return table
+
+
+def _finalists(rows: list[dict[str, Any]]) -> Table:
+    table = _new("What the search promised and KMC kept", "design", "promised", "in KMC", "writes", "bounds")
+    for i, row in enumerate(rows):
+        table.add_row(
+            "[bold]winner[/]" if i == 0 else f"{i + 1}",
+            f"{100 * row['promised']:.1f} %",
+            f"{100 * row['accuracy']:.1f} ± {100 * row['accuracy_error']:.1f} %",
+            f"{row['writes_max']:.0f}",
+            "kept" if row["within_bounds"] else "[yellow]broken[/]",
         )
     return table
 

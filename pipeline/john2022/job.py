@@ -76,7 +76,7 @@ class Settings:
     temperature_K: float = 300.0
     pulse_replicas: int = 20
     control_replicas: int = 6
-    loop_replicas: int = 4
+    loop_replicas: int = 12
     amplitudes_V: tuple[float, ...] = (0.8, 0.9, 1.2)
     compliances_A: tuple[float, ...] = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
     retention_s: float = 1e5

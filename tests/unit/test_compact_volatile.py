@@ -51,6 +51,22 @@ def test_a_given_generator_moves_on():
     assert not np.array_equal(first, second)
 
 
+def test_the_law_of_the_relaxation_is_one_of_two():
+    with pytest.raises(InputError, match="relaxation_weibull is a choice"):
+        Volatile.of(**VALUES, relaxation_weibull=0.5)
+
+
+def test_a_short_draw_does_not_end_all_cycles():
+    """Whether a voltage opens a cycle is asked of the device, not of the last draw: after a filament of next to no
+    life there is another one."""
+    cell = Volatile.of(**VALUES, relaxation_spread_cycle=5.0)
+    train = Waveform.pulses(1.0, 20e-3, 40e-3, 60, compliance_A=1e-6, samples_per_period=8)
+    state = cell.simulate(train, rng=3)["state"].values
+    rests = state[np.searchsorted(train.times_s, 25e-3 + 40e-3 * np.arange(60))]
+    assert (rests[-20:] > 0.3).any()
+    assert (rests[-20:] < 0.1).any()
+
+
 def test_without_spread_a_seed_changes_nothing():
     cell = Volatile.of(**VALUES)
     np.testing.assert_array_equal(

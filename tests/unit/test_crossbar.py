@@ -424,6 +424,7 @@ def test_the_command_tells_margin_sneak_current_and_size(run, tmp_path):
         (("--scheme", "fifth"), "fifth"),
         (("--pull-up", "some"), "some"),
         (("--samples", 1), "--samples"),
+        (("--low-spread", 0.2), "--samples"),
         (("--voltage", 0), "--voltage"),
         (("--line", -1), "word_segment_ohm"),
         (("--high", 1), "high resistance"),

@@ -17,8 +17,8 @@ from halidrift.pipeline import chain
 from halidrift.pipeline.candidate import Conditions, card_of, memory_s
 from halidrift.pipeline.cli import app
 from halidrift.pipeline.cli.explain import _ranges
+from halidrift.pipeline.design import _KEPT, _finalists, _kept, near_barriers, paper, variables
 from halidrift.pipeline.design import Settings as DesignSettings
-from halidrift.pipeline.design import _kept, near_barriers, paper, variables
 from halidrift.pipeline.explain import Settings, batches, card_at, device_inputs, explain, network_inputs
 from halidrift.pipeline.figures import png
 from halidrift.pipeline.sensitivity import Input, Surrogate, latin_hypercube, values
@@ -265,6 +265,27 @@ def test_a_design_beats_within_its_bounds_only():
     both["winner"] = {"writes_max": 150.0, "energy_J": 1.2e-7}
     assert not _kept(both, DesignSettings(writes=2.0))
     assert _kept(both, DesignSettings(writes=2.0, energy=1.5))
+
+
+def test_what_a_search_promises_is_checked_in_kmc():
+    """The order is that of the direct checks; a design that breaks a bound comes last, however accurate."""
+    old = paper(CARD)
+    base = dict.fromkeys(_KEPT, 1.0) | {"accuracy_error": 0.01, "warnings": []}
+    kept = {"accuracy": [0.7, 0.6, 0.9, 0.8], "writes_max": [100.0, 100.0, 120.0, 90.0]}
+
+    class Check:
+        s = DesignSettings(finalists=3)
+
+        def __call__(self, designs, numbers, stage, tell):
+            assert len(list(numbers)) == 2
+            assert min(numbers) >= 1000
+            return [[{**base, **{k: v[i] for k, v in kept.items()}} for _ in range(2)] for i in range(len(designs))]
+
+    last = [{"design": {**old, "interval_s": t}, "accuracy": a} for t, a in ((1e-2, 0.95), (2e-2, 0.94), (3e-2, 0.93))]
+    found = _finalists(Check(), old, [*last, {"design": old, "accuracy": 0.9}], lambda *_: None)
+    assert [row["design"]["interval_s"] for row in found] == [3e-2, 1e-2, 2e-2]
+    assert [row["within_bounds"] for row in found] == [True, True, False]
+    assert [row["promised"] for row in found] == [0.93, 0.95, 0.94]
 
 
 def _designed():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from halidrift.compact import NonVolatile, Volatile, characterise, fit
-from halidrift.compact.likelihood import lack_of_fit, lognormal_times, repeat_spread
+from halidrift.compact.likelihood import lack_of_fit, lognormal_times, repeat_spread, weibull_times
 from halidrift.physics import trace as traces
 from halidrift.physics.errors import InputError
 from halidrift.physics.waveform import Waveform
@@ -69,14 +69,18 @@ def test_an_ensemble_gives_spread_and_median_with_honest_errors():
     assert 0.3 * 0.5 / np.sqrt(90) < error / 6e-3 < 3 * 0.5 / np.sqrt(90)
 
 
-def abrupt(seed, count=30, median_s=10e-3, sigma=1.0, end_s=40e-3):
-    """Runs as KMC gives them: 1 uS until a lognormal break, then 1 nS; as one-dimensional traces."""
+def abrupt(seed, count=30, median_s=10e-3, sigma=1.0, end_s=40e-3, exponential=False):
+    """Runs as KMC gives them: 1 uS until a lognormal or exponential break, then 1 nS; as one-dimensional traces."""
     waveform = Waveform.pulses(1.0, 20e-3, 20e-3 + end_s, compliance_A=1e-6, samples_per_period=400)
     random, t, v = np.random.default_rng(seed), waveform.times_s, waveform.voltage_at(waveform.times_s)
     out = []
     for _ in range(count):
         rise = 3e-3 * np.exp(0.3 * random.standard_normal())
-        fall = 20e-3 + median_s * np.exp(sigma * random.standard_normal())
+        fall = 20e-3 + (
+            random.exponential(median_s / np.log(2.0))
+            if exponential
+            else median_s * np.exp(sigma * random.standard_normal())
+        )
         g = np.where((t > rise) & (t < fall), 1.5e-6, 1e-9)
         held = np.minimum(v, 1e-6 / g)
         out.append(
@@ -118,6 +122,43 @@ def test_abrupt_breaks_are_reproduced_by_the_fitted_model(median_s, end_s):
     assert found.value("growth_spread_cycle") == pytest.approx(0.3, abs=0.12)
     on = again["conductance"].max("time") > 1e-7
     assert float(on.mean()) > 0.97  # every run of the data SETs; a model that fails to is another device
+
+
+def test_the_law_of_the_breaks_is_told_and_its_tail_reproduced():
+    """100 exponential breaks (median 6 ms) are taken as Weibull, 100 lognormal ones (sigma 1.2) as lognormal.
+
+    The share of simulated runs that last four medians lies within three standard errors of the 1/16 of the
+    exponential law; a lognormal law of equal width would give 0.14.
+    """
+    runs = abrupt(1, count=100, median_s=6e-3, end_s=100e-3, exponential=True)
+    found = fit(Volatile, runs, fixed={"growth_voltage_V": 0.1}, resamples=0)
+    assert found.value("relaxation_weibull") == 1.0
+    assert found.value("relaxation_spread_cycle") == pytest.approx(np.pi / np.sqrt(6.0), abs=3 * 1.35 / 10)
+    again = found.simulate(traces.waveform_of(runs[0]), rng=3, cycles=1000)
+    ends = [characterise.relaxations(run, off_S=1e-9, on_S=1.5e-6)[0].time_s for _, run in characterise.runs(again)]
+    assert np.mean(np.array(ends) > 24e-3) == pytest.approx(1 / 16, abs=3 * np.sqrt(1 / 16 * 15 / 16 / 100))
+    other = abrupt(1, count=100, median_s=6e-3, sigma=1.2, end_s=100e-3)
+    found = fit(Volatile, other, fixed={"growth_voltage_V": 0.1}, resamples=0)
+    assert found.value("relaxation_weibull") == 0.0
+    assert fit(Volatile, other, fixed={"growth_voltage_V": 0.1, "relaxation_weibull": 1.0}, resamples=0).value(
+        "relaxation_weibull"
+    )
+
+
+def test_censored_weibull_times_are_unbiased():
+    """40 % censored, 40 repetitions of 50 exponential times: mean and width of ln t within three standard errors."""
+    random, found = np.random.default_rng(5), []
+    for _ in range(40):
+        t = random.exponential(8e-3, 50)
+        end = 8e-3 * np.log(2.5)
+        estimate = weibull_times(np.minimum(t, end), t > end)
+        found.append([*estimate.values, *estimate.standard_errors])
+    mean, width, mean_error, width_error = np.mean(found, axis=0)
+    scatter = np.std(found, axis=0)
+    assert mean == pytest.approx(np.log(8e-3) - np.euler_gamma, abs=3 * scatter[0] / np.sqrt(40))
+    assert width == pytest.approx(np.pi / np.sqrt(6.0), abs=3 * scatter[1] / np.sqrt(40))
+    assert mean_error == pytest.approx(scatter[0], rel=0.35)
+    assert width_error == pytest.approx(scatter[1], rel=0.35)
 
 
 def test_censored_relaxation_times_are_unbiased():
