@@ -88,7 +88,10 @@ def faults(name: str) -> list[str]:
     value = Validator._load_obj(name)
     doc = Validator(get_doc_object(value))
     told = {key: kind for key, (kind, _) in doc.doc_all_parameters.items()}
-    attributes = {entry.name: entry.type for entry in doc.doc["Attributes"]} if inspect.isclass(value) else {}
+    # numpydoc adds defaults of fields and properties without a type: they tell nothing
+    attributes = (
+        {entry.name: entry.type for entry in doc.doc["Attributes"] if entry.type} if inspect.isclass(value) else {}
+    )
     found = []
     for code, message in validate(name)["errors"]:
         if code not in CHECKS or (inspect.isclass(value) and getattr(value, "_is_protocol", False) and code != "GL08"):
@@ -105,8 +108,7 @@ def faults(name: str) -> list[str]:
         ):
             continue
         found.append(f"{code} {message}")
-    # properties come among the attributes without a type: their own docstrings tell
-    return found + list(_unspoken(told | {name: kind for name, kind in attributes.items() if kind}))
+    return found + list(_unspoken(told | attributes))
 
 
 def lacking(level: str) -> dict[str, list[str]]:

@@ -29,7 +29,15 @@ _NUMBER = r"([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the instants come from if a file holds none; see :func:`halidrift.physics.measurements.read`."""
+    """Where the instants come from if a file holds none; see :func:`halidrift.physics.measurements.read`.
+
+    Attributes
+    ----------
+    rate_V_s : float or None, V/s, > 0
+        Rate of a sweep: the time between two points is their voltage step over it.
+    delay_s : float or None, s, > 0
+        Time between two points.
+    """
 
     rate_V_s: float | None = None
     delay_s: float | None = None
