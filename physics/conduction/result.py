@@ -95,6 +95,16 @@ class LawFit:
     aicc, delta, weight : float
         Information criterion, its distance from the lowest, Akaike weight among the laws that were fitted.
     warnings : tuple of str
+
+    Attributes
+    ----------
+    theta : tuple of float
+        Fitted vector, as :meth:`split` takes it apart.
+    V_ref : float, V
+    T_ref : float, K
+        Point at which `theta` tells the current.
+    single : bool
+        Whether the data are of one temperature.
     """
 
     law: Law

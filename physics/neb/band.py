@@ -204,6 +204,17 @@ def _largest(forces: Floats) -> float:
 def relax(atoms: Atoms, settings: Settings, what: str, progress: Progress | None = None, lattice: str = "fixed") -> int:
     """Relax in place, to the tolerance for crystal and ends; return the number of steps.
 
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        With a calculator.
+    settings : Settings
+    what : str
+        What the progress and an error call it.
+    progress : callable (stage, step, force in eV/angstrom), optional
+    lattice : {"fixed", "volume", "shape"}
+        Whether the cell relaxes too; as of :class:`Settings`.
+
     Raises
     ------
     ConvergenceError
