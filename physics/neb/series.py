@@ -139,7 +139,11 @@ def finite_size(
 
     Parameters
     ----------
-    crystal, species, calculator, phase, hop, settings, progress : str or ase.Atoms, str, Theory or str, str, int, ...
+    crystal, species, phase : str or ase.Atoms, str, str
+    hop : int, >= 0
+    calculator : Theory or str
+    settings : Settings
+    progress : callable (stage, step, force in eV/angstrom), optional
         As in :func:`migration_barrier`.
     repeats : sequence of three int
         Supercells.
