@@ -225,8 +225,8 @@ def driven(x, V_0, V_1, duration, I_cc, law, tolerance):
 
 
 @njit(cache=True)
-def run(times, voltages, limits, samples, state, law, factors, spreads, random, tolerance, out_x, out_V):
-    """One device under one waveform; fills state and device voltage at the samples. Returns the final state.
+def run(times, voltages, limits, samples, state, law, factors, spreads, random, tolerance, out_x, out_V, out_cycle):
+    """One device under one waveform; fills state, device voltage and cycle at the samples. Returns the final state.
 
     factors: growth and relaxation-time factor of the device. spreads: standard deviations of the logarithm of both
     from cycle to cycle. random: deviates of both, shape (cycles, 2); empty for the typical device. A cycle
@@ -260,6 +260,7 @@ def run(times, voltages, limits, samples, state, law, factors, spreads, random, 
                 t, V = samples[sample], V_s
             out_x[sample] = x
             out_V[sample] = device_voltage(x, V, limits[k], now)
+            out_cycle[sample] = max(cycle - 1, 0)
             sample += 1
         if t < times[k + 1]:
             x = advance(x, V, V_1, times[k + 1] - t, limits[k], now, resting, split_V, tolerance)
@@ -291,10 +292,10 @@ def _scaled(law, growth_factor, time_factor):
 
 @njit(cache=True)
 def run_patterns(
-    times, voltages, limits, starts, samples, law, factors, spreads, random, draws, tolerance, out_x, out_V
+    times, voltages, limits, starts, samples, law, factors, spreads, random, draws, tolerance, out_x, out_V, out_cycle
 ):
     """Many waveforms, concatenated: pattern i has the corners starts[i]:starts[i + 1], its own device factors and
-    the random numbers draws[i]:draws[i + 1]."""
+    the random numbers draws[i]:draws[i + 1], which its cycles count."""
     for i in range(starts.size - 1):
         a, b = starts[i], starts[i + 1]
         run(
@@ -310,4 +311,6 @@ def run_patterns(
             tolerance,
             out_x[i],
             out_V[i],
+            out_cycle[i],
         )
+        out_cycle[i] += draws[i]

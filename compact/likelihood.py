@@ -158,7 +158,8 @@ def weibull(ln_t: NDArray[np.float64], late: NDArray[np.bool_]) -> tuple[float, 
     w = np.exp(z)
     # in (ln scale, 1 / shape), at the maximum
     information = shape**2 * np.array([[r, float(w @ z)], [float(w @ z), r + float(w @ z**2)]])
-    return location + centre, shape, np.linalg.inv(information)
+    covariance: NDArray[np.float64] = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    return location + centre, shape, covariance
 
 
 def weibull_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:

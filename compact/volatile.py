@@ -57,9 +57,10 @@ class Volatile(CompactModel):
     that cannot grow (growth rate below 1 % of the relaxation rate): when a filament left to itself breaks is random,
     the size at which growth and relaxation balance is not. With `relaxation_weibull` 1 tau is Weibull from cycle to
     cycle, of equal median and standard deviation of ln tau; the shape is pi / (sqrt(6) `relaxation_spread_cycle`), so
-    a spread of 1.28 is the exponential law of a filament that one random event breaks. Read noise multiplies the
-    conductance by a lognormal factor of relative width sqrt(read_noise^2 + (read_noise_floor / G)^2), independent at
-    each instant. All are zero unless estimated.
+    a spread of 1.28 is the exponential law of a filament that one random event breaks. With `on_spread` ln G of a
+    filament is off by x times a normal number, once for each cycle: contacts differ by an atom. Read noise multiplies
+    the conductance by a lognormal factor of relative width sqrt(read_noise^2 + (read_noise_floor / G)^2), independent
+    at each instant. All are zero unless estimated.
 
     Valid up to twice the largest compliance that the model was fitted to: a larger one makes thicker filaments,
     which last longer.
@@ -98,6 +99,7 @@ class Volatile(CompactModel):
         "relaxation_spread_cycle": Quantity("1", 0.0, 5.0, "std of ln tau from cycle to cycle", 0.0),
         "relaxation_weibull": Quantity("1", 0.0, 1.0, "law of tau from cycle to cycle: 1 Weibull, 0 log-normal", 0.0),
         "relaxation_spread_device": Quantity("1", 0.0, 5.0, "std of ln tau from device to device", 0.0),
+        "on_spread": Quantity("1", 0.0, 5.0, "std of ln G of the closed filament from cycle to cycle", 0.0),
         "read_noise": Quantity("1", 0.0, 5.0, "relative standard deviation of a read", 0.0),
         "read_noise_floor_S": Quantity("S", 0.0, 1.0, "standard deviation of a read of a small conductance", 0.0),
         "largest_compliance_A": Quantity("A", 0.0, math.inf, "largest compliance of the fitted traces", math.inf),
@@ -261,7 +263,7 @@ class Volatile(CompactModel):
         self._covered(waveform)
         times = waveform.times_s
         shape = (int(devices), int(cycles), times.size)
-        x, held = np.empty(shape), np.empty(shape)
+        x, held, scatter, cycle = np.empty(shape), np.empty(shape), np.zeros(shape), np.empty(shape[-1], np.int64)
         law, spreads, draws = self._law(), self._cycle_spreads(), _cycles(waveform)
         for d in range(shape[0]):
             factors = self._device_factors(1, random)[0]
@@ -280,8 +282,11 @@ class Volatile(CompactModel):
                     float(tolerance),
                     x[d, c],
                     held[d, c],
+                    cycle,
                 )
-        conductance, held = self._read(x, held, waveform.voltage_at(times), waveform.compliance_at(times), random)
+                scatter[d, c] = self._scatter(draws, random)[cycle]
+        source, limit = waveform.voltage_at(times), waveform.compliance_at(times)
+        conductance, held = self._read(x, held, scatter, source, limit, random)
         return self._trace(waveform, x, held, conductance, seed)
 
     def respond(
@@ -323,7 +328,8 @@ class Volatile(CompactModel):
             index = self._labelled(devices, len(waveforms))
             factors = self._device_factors(int(index.max()) + 1, random)[index]
         numbers = self._numbers(int(counts.sum()), random)
-        x, held = np.empty((len(waveforms), times.size)), np.empty((len(waveforms), times.size))
+        shape = (len(waveforms), times.size)
+        x, held, cycle = np.empty(shape), np.empty(shape), np.empty(shape, np.int64)
         _volatile.run_patterns(
             *self._joined(waveforms),
             times,
@@ -335,8 +341,10 @@ class Volatile(CompactModel):
             float(tolerance),
             x,
             held,
+            cycle,
         )
-        return self._noisy(self._conductance(x, held), random)
+        scatter = self._scatter(int(counts.sum()), random)[cycle]
+        return self._noisy(self._conductance(x, held, scatter), random)
 
     # -- pieces ----------------------------------------------------------------------------------------------
 
@@ -362,6 +370,13 @@ class Volatile(CompactModel):
         if random is None:
             return np.empty((0, 2))
         return deviates(random.standard_normal((cycles, 2)), self.value("relaxation_weibull") == 1.0)
+
+    def _scatter(self, cycles: int, random: np.random.Generator | None) -> NDArray[np.float64]:
+        """By how much ln G of the closed filament is off in each cycle."""
+        spread = self.value("on_spread")
+        if random is None or spread == 0.0:
+            return np.zeros(max(cycles, 1))
+        return spread * random.standard_normal(cycles)
 
     def _device_factors(self, count: int, random: np.random.Generator | None) -> NDArray[np.float64]:
         """Factors of k_0 and tau for each device, shape (count, 2)."""
@@ -391,14 +406,16 @@ class Volatile(CompactModel):
         for compliance, peak in zip(waveform.compliance_A, peaks, strict=True):
             self._bounded(float(compliance), float(peak))
 
-    def _conductance(self, x: NDArray[np.float64], held: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _conductance(
+        self, x: NDArray[np.float64], held: NDArray[np.float64], scatter: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         if not np.isfinite(x).all():
             raise ConvergenceError(
                 "The step control of the volatile model gave up",
                 got=f"{int(np.isnan(x).any(axis=-1).sum())} runs without a solution",
                 action="Raise the tolerance, or lower the voltage",
             )
-        return np.exp(log_conductance(x, held, self._law()))
+        return np.exp(log_conductance(x, held, self._law()) + x * scatter)
 
     def _noisy(self, conductance: NDArray[np.float64], random: np.random.Generator | None) -> NDArray[np.float64]:
         relative, floor = self.value("read_noise"), self.value("read_noise_floor_S")
@@ -411,14 +428,15 @@ class Volatile(CompactModel):
         self,
         x: NDArray[np.float64],
         held: NDArray[np.float64],
+        scatter: NDArray[np.float64],
         voltage: NDArray[np.float64],
         limit: NDArray[np.float64],
         random: np.random.Generator | None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Conductance with read noise, and the device voltage that keeps the compliance with it."""
-        clean = self._conductance(x, held)
+        """Conductance with scatter and read noise, and the device voltage that keeps the compliance with it."""
+        clean = self._conductance(x, held, scatter)
         noisy = self._noisy(clean, random)
-        if noisy is clean:
+        if noisy is clean and not scatter.any():
             return clean, held
         # the source meets its limit at the conductance that flows, not at the typical one
         bound = limit / noisy

@@ -24,7 +24,7 @@ from .parameters import FittedParameter, ParameterTable
 from .regression import largest_compliance
 from .volatile import Volatile
 from .volatile_problem import NAMES, OPTIONAL, VolatileProblem
-from .volatile_spread import ENSEMBLE, censored, law_of, match, set_deviance, spreads_of
+from .volatile_spread import ENSEMBLE, censored, law_of, match, on_spread, set_deviance, spreads_of
 
 __all__ = ["fit_volatile"]
 
@@ -141,6 +141,9 @@ def fit_volatile(
     if matched.relaxation is not None and "relaxation_weibull" not in fixed:
         spreads["relaxation_weibull"] = _law(weibull, lead, matched.relaxation[2])
     noise = plateau_noise(ensembles, low, high)
+    scatter = on_spread(matched, ensembles, low, high, noise["read_noise"].value)
+    if scatter is not None:
+        spreads["on_spread"] = scatter
 
     table = []
     names = ", ".join(e.name for e in ensembles)

@@ -145,6 +145,7 @@ class VolatileProblem:
             1e-7,
             x,
             held,
+            np.empty(x.size, dtype=np.int64),
         )
         return log_conductance(x, held, law)
 

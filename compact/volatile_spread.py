@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from .characterise import Relaxation, SetTime, distribution, relaxations_of, set_times_of
+from .characterise.pieces import stretches
 from .ensembles import Ensemble
 from .likelihood import lognormal_times, weibull_times
 from .parameters import FittedParameter
 from .volatile import deviates
 from .volatile_problem import VolatileProblem
 
-__all__ = ["ENSEMBLE", "Match", "censored", "law_of", "match", "set_deviance", "spreads_of"]
+__all__ = ["ENSEMBLE", "Match", "censored", "law_of", "match", "on_spread", "set_deviance", "spreads_of"]
 
 ENSEMBLE = 5  # runs from which on spreads and bootstrap mean something
 _SIMULATED = 256  # runs of the model that the spreads are matched with
+_CERTAIN = 0.99  # probability below which a larger variance is chance
+_ROUNDING = 1e-10  # variance of ln G that is none
 
 Event = Relaxation | SetTime
 Groups = Sequence[Sequence[Sequence[Event]]]  # of each ensemble, of each run
@@ -73,6 +77,7 @@ class Match:
     growth: tuple[float, float, int] | None
     relaxation: tuple[float, float, int] | None
     set_share: float  # share of the positive excursions of simulated runs that SET
+    on_variance: float = 0.0  # of ln G of simulated runs that are ON when a positive excursion ends
 
 
 def _grouped(groups: Groups, first_only: bool) -> Iterator[tuple[tuple[int, float], Any, Any]]:
@@ -148,9 +153,10 @@ def match(
     draws = [deviates(random.standard_normal(shape), weibull) for shape in shapes]
     for _ in range(6):
         now = {**values, "relaxation_time_s": values["relaxation_time_s"] * math.exp(shift)}
-        made_sets, made_rests = [], []
+        made_sets, made_rests, made_rows = [], [], []
         for e, target, numbers in zip(problem.ensembles, targets, draws, strict=True):
             rows = [problem.draw(now, e, float(target[0]), sigma, own) for own in numbers]
+            made_rows.append(rows)
             made_sets.append([set_times_of(e.time_s, e.voltage_V, row, low, high) for row in rows])
             made_rests.append([relaxations_of(e.time_s, e.voltage_V, row, low, high) for row in rows])
         made_set, _ = _moments(made_sets, True, use_set)
@@ -167,7 +173,37 @@ def match(
     ]
     error = seen_rest.mean_error if seen_rest is not None and adjust else None
     share = float(np.mean([not s.censored for group in made_sets for run in group for s in run[:1]]))
-    return Match(shift, error, spreads[0], spreads[1], share)
+    return Match(shift, error, spreads[0], spreads[1], share, _on_variance(made_rows, problem.ensembles, low, high)[0])
+
+
+def _on_variance(rows: Sequence[Any], ensembles: Sequence[Ensemble], low: float, high: float) -> tuple[float, int]:
+    """Variance of ln G over runs that are ON at the end of the same positive excursion, pooled; degrees of freedom."""
+    total, freedom = 0.0, 0
+    for e, found in zip(ensembles, rows, strict=True):
+        matrix = np.asarray(found)
+        for _, last in stretches(e.voltage_V > 0.0):
+            y = matrix[:, last]
+            y = y[y > 0.5 * (low + high)]
+            if y.size >= ENSEMBLE:
+                total += float(((y - y.mean()) ** 2).sum())
+                freedom += y.size - 1
+    return (total / freedom if freedom else 0.0), freedom
+
+
+def on_spread(
+    matched: Match, ensembles: Sequence[Ensemble], low: float, high: float, noise: float
+) -> FittedParameter | None:
+    """Spread of ln G of the closed filament beyond that of simulated runs and of a read; None without enough runs."""
+    name = "on_spread"
+    seen, freedom = _on_variance([e.ln_conductance for e in ensembles], ensembles, low, high)
+    if not freedom:
+        return None
+    rest = matched.on_variance + noise**2
+    text = f"ln G at the end of positive excursions, {freedom} degrees of freedom"
+    if seen <= rest * float(stats.chi2.ppf(_CERTAIN, freedom)) / freedom or seen < _ROUNDING:
+        return FittedParameter(name, 0.0, "1", None, "fitted", f"{text}: no more than growth and reads give")
+    sigma = math.sqrt(seen - rest)
+    return FittedParameter(name, sigma, "1", seen / sigma / math.sqrt(2.0 * freedom), "fitted", text)
 
 
 def set_deviance(sets: Groups, share: float) -> float:

@@ -244,10 +244,10 @@ def play(q, k, load, u, times, corner, sources, limits, control, log, rows, dens
     """From report time to report time; a row of the circuit for each, and the profiles if there is room for them.
 
     `sources` and `limits`, over kT/q and C kT/q, hold at the report times; a limit is that of the interval that ends
-    there. With control.adaptive off, each interval is one step. Returns how it ended.
+    there. log[STEP] is the step to begin with. With control.adaptive off, each interval is one step. Returns how it
+    ended.
     """
     S, n, now, second = len(q.charge), q.volume.size, u.now, u.second
-    log[STEP] = control.first_s
     for j in range(times.size):
         start = times[max(j - 1, 0)]
         stop, time, trials = times[j], start, 0

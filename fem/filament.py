@@ -495,7 +495,13 @@ class FilamentFEM:
         """The discretised film, for a look at its fields and rates."""
         return Column(self.device, self.temperature_K)
 
-    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset:
+    def simulate(
+        self,
+        waveform: Waveform,
+        *,
+        rng: int | np.random.Generator | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> xr.Dataset:
         """Play a waveform on a pristine film.
 
         Parameters
@@ -503,6 +509,8 @@ class FilamentFEM:
         waveform : Waveform
         rng : int, numpy.random.Generator or None
             Taken so that this model can stand in for a stochastic one; the run is deterministic and draws nothing.
+        progress : callable (time_s), optional
+            Called at each reported instant with its time, s; changes no number.
 
         Returns
         -------
@@ -519,7 +527,7 @@ class FilamentFEM:
         ConvergenceError
             If a time step fails, or loses ions, down to the shortest one; or if power is lost.
         """
-        return _Run(self, waveform).trace()
+        return _Run(self, waveform).trace(progress)
 
 
 class _Run:
@@ -658,7 +666,7 @@ class _Run:
 
     # -- the whole waveform ------------------------------------------------------------------------------------
 
-    def trace(self) -> xr.Dataset:
+    def trace(self, progress: Callable[[float], None] | None = None) -> xr.Dataset:
         waveform, column, mesh = self.waveform, self.column, self.column.mesh
         times = waveform.times_s
         rows = []
@@ -683,6 +691,8 @@ class _Run:
                     float(np.sum(column.sites * state.ions)),
                 )
             )
+            if progress is not None:
+                progress(float(end))
         device_V, current, conductance_S, film, hottest, electrons, atoms, ions = np.array(rows).T
         state = self.state
         plane = ("z", "r")

@@ -6,6 +6,7 @@ electrodes let no ion through. What they do to the electrons is an injection law
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -327,7 +328,13 @@ class IonFilm:
 
     # -- the verb --------------------------------------------------------------------------------------------
 
-    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset:
+    def simulate(
+        self,
+        waveform: Waveform,
+        *,
+        rng: int | np.random.Generator | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> xr.Dataset:
         """Play a waveform on the film.
 
         Parameters
@@ -336,6 +343,8 @@ class IonFilm:
             Potential of the active electrode against the counter electrode.
         rng : int or numpy.random.Generator, optional
             Part of the contract of every simulation; this one draws nothing.
+        progress : callable (time_s), optional
+            Called at some of the reported instants, at most a hundred or so, with their time, s; changes no number.
 
         Returns
         -------
@@ -368,7 +377,7 @@ class IonFilm:
                 action="Lower the voltage",
             )
         equations = self.equations()
-        record = self._play(waveform, equations)
+        record = self._play(waveform, equations, progress)
         rows = record.rows
         G0, ideality, C = self._contacts()
         unit = C * Vt
@@ -411,7 +420,7 @@ class IonFilm:
             attrs={"steps": record.steps, "rejected_steps": record.rejected},
         )
 
-    def _play(self, waveform: Waveform, equations: Equations) -> Record:
+    def _play(self, waveform: Waveform, equations: Equations, progress: Callable[[float], None] | None) -> Record:
         """The waveform in the units of the equations, and what they answer."""
         Vt, (G0, _, C) = self.thermal_voltage_V, self._contacts()
         times = waveform.times_s
@@ -428,4 +437,5 @@ class IonFilm:
             corners=np.isin(times, waveform.time_s),
             load=load,
             profiles=self.profiles,
+            progress=progress,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ _AT_REST = 1e-8  # relative change of a density in one stage of 1e12 times the t
 _WALL_STEP = 5.0  # of the wall potential in one stage on the way to rest, kT/q
 _STAGE_BUDGET = 10_000  # stages on the way to rest
 _SHORTEST_STEP_S = 1e-14
+_PARTS, _PART = 100, 20  # of a run that tells its progress, and the report times that one has at least: costs 1 %
 _SAME_VOLTAGE = 1e-3  # kT/q that rounding of a clock may move a steep edge by
 _STEP_BUDGET = 50_000  # trials between two report times, beside ten for each longest step: ends a crawl
 
@@ -125,6 +127,7 @@ def play(
     corners: NDArray[np.bool_] | None = None,
     load: _transport.Load | None = None,
     profiles: bool = False,
+    progress: Callable[[float], None] | None = None,
 ) -> Record:
     """From report time to report time with the compiled integrator.
 
@@ -146,6 +149,8 @@ def play(
         Electrons beside the species.
     profiles : bool
         Keep densities and potential at every report time.
+    progress : callable (time_s), optional
+        Called at most a hundred times or so, with a report time that is done; the numbers are the same to the last bit.
 
     Raises
     ------
@@ -166,21 +171,32 @@ def play(
     species, kept = len(equations.carriers), times.size if profiles else 0
     rows, log = np.zeros((times.size, frames.now.circuit.size)), np.zeros(_march.LOG)
     densities, potentials = np.zeros((kept, species, equations.cells)), np.zeros((kept, equations.cells))
-    status = _march.play(
-        equations.problem,
-        equations.work(),
-        load or equations.no_load(),
-        frames,
+    log[_march.STEP] = control.first_s
+    fixed = equations.problem, equations.work(), load or equations.no_load(), frames
+    at_times = (
         times,
         np.zeros(times.size, dtype=bool) if corners is None else corners,
         np.array(np.broadcast_to(sources, times.shape), dtype=float, order="C"),
         np.full(times.size, np.inf) if limits is None else np.array(limits, dtype=float, order="C"),
-        control,
-        log,
-        rows,
-        densities,
-        potentials,
     )
+    length = times.size if progress is None else max(_PART, times.size // _PARTS)
+    for begin in range(0, max(times.size, 1), length):
+        # from the report time before, where nothing is left to do but to report it once more
+        part = slice(max(begin - 1, 0), begin + length)
+        kept_part = part if profiles else slice(0, 0)
+        status = _march.play(
+            *fixed,
+            *(values[part] for values in at_times),
+            control,
+            log,
+            rows[part],
+            densities[kept_part],
+            potentials[kept_part],
+        )
+        if status != _march.DONE:
+            break
+        if progress is not None:
+            progress(float(times[min(begin + length, times.size) - 1]))
     if status != _march.DONE:
         raise ConvergenceError(
             f"The film could not be advanced beyond t = {log[_march.TIME]:.9g} s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -81,13 +82,21 @@ class Sampled:
         device: Device = self.simulation.device.sampled(generator(rng).spawn(1)[0])
         return device
 
-    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset:
+    def simulate(
+        self,
+        waveform: Waveform,
+        *,
+        rng: int | np.random.Generator | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> xr.Dataset:
         """Run one device of the many.
 
         Parameters
         ----------
         waveform : Waveform
         rng : int, numpy.random.Generator or None
+        progress : callable (time_s), optional
+            Handed on to the simulation, which must take it then.
 
         Returns
         -------
@@ -105,7 +114,8 @@ class Sampled:
         numbers = device.numbers
         drawn = {name: numbers[name] for name in self.simulation.device.spreads}
         try:
-            trace = dataclasses.replace(self.simulation, device=device).simulate(waveform, rng=rng)
+            one = dataclasses.replace(self.simulation, device=device)
+            trace = one.simulate(waveform, rng=rng, **({} if progress is None else {"progress": progress}))
         except (InputError, ValidityError, ConvergenceError) as error:
             if type(error) not in (InputError, ValidityError, ConvergenceError):
                 raise

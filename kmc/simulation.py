@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -211,7 +212,12 @@ class FilamentKMC:
         )
 
     def simulate(
-        self, waveform: Waveform, *, rng: int | np.random.Generator | None = None, snapshots: Wanted = None
+        self,
+        waveform: Waveform,
+        *,
+        rng: int | np.random.Generator | None = None,
+        snapshots: Wanted = None,
+        progress: Callable[[float], None] | None = None,
     ) -> xr.Dataset:
         """Run one fresh device through a waveform.
 
@@ -224,6 +230,8 @@ class FilamentKMC:
         snapshots : None, int >= 1, or sequence of float, s
             So many snapshots spread evenly over the reported instants, or one at the reported instant nearest to
             each time; None: as the model says, by itself none. They change no other number of the trace.
+        progress : callable (time_s), optional
+            Called at each reported instant with its time, s; changes no number.
 
         Returns
         -------
@@ -282,6 +290,8 @@ class FilamentKMC:
                 record[i + 1, _IONS] = (state.clock[_engine.FLIGHT] - flight) / (times[i + 1] - times[i])
                 flight = state.clock[_engine.FLIGHT]
             album.keep(i + 1, state)
+            if progress is not None:
+                progress(float(times[i + 1]))
         names = ("metal_atoms", "ions", "events")
         extra: dict[str, tuple[Any, Any, str, str]] = {
             "temperature": ("time", record[:, 3], "K", "filament temperature"),

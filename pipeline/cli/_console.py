@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "failed",
     "give",
     "measured",
+    "now_and_then",
     "on_stdout",
     "out",
     "page",
@@ -181,6 +183,20 @@ def bars() -> Progress:
         console=console,
         disable=not console.is_terminal or console.quiet,
     )
+
+
+def now_and_then(tell: Callable[[float], None], every_s: float = 0.1) -> Callable[[float], None]:
+    """Tell a bar no more often than an eye can follow: a run may report thousands of times a second."""
+    last = -every_s
+
+    def told(value: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= every_s:
+            last = now
+            tell(value)
+
+    return told
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from ...physics.errors import InputError
-from ._console import Json, check_files, give, measured, on_stdout, out, working
+from ._console import Json, bars, check_files, give, measured, on_stdout, out, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,19 +92,22 @@ def crossbar(
     if samples:
         from ..crossbar import Spread, read_distribution
 
-        drawn = read_distribution(
-            Spread(low_ohm, high_ohm, low_spread, high_spread),
-            size,
-            samples=samples,
-            scheme=scheme,
-            voltage_V=voltage,
-            law=cells,
-            word_segment_ohm=line_ohm,
-            bit_segment_ohm=line_ohm,
-            driver_ohm=driver_ohm,
-            sense_ohm=0.0,
-            rng=seed,
-        )
+        with bars() as shown:
+            task = shown.add_task("arrays drawn", total=samples, note="")
+            drawn = read_distribution(
+                Spread(low_ohm, high_ohm, low_spread, high_spread),
+                size,
+                samples=samples,
+                scheme=scheme,
+                voltage_V=voltage,
+                law=cells,
+                word_segment_ohm=line_ohm,
+                bit_segment_ohm=line_ohm,
+                driver_ohm=driver_ohm,
+                sense_ohm=0.0,
+                rng=seed,
+                progress=lambda done, _: shown.update(task, completed=done),
+            )
         names = ("threshold_A", "bit_error", "bit_error_standard_error")
         found["drawn"] = {name: float(drawn.attrs[name]) for name in names}
         found["drawn"] |= {

@@ -12,7 +12,7 @@ import typer
 
 from ...physics.errors import InputError
 from ._complete import cards
-from ._console import Dask, Json, Workers, bars, check_files, failed, give, measured, on_stdout, told
+from ._console import Dask, Json, Workers, bars, check_files, failed, give, measured, now_and_then, on_stdout, told
 from ._console import out as stdout
 
 if TYPE_CHECKING:
@@ -181,24 +181,30 @@ def _play(
     replicas: int,
     run: Callable[[_Member, Callable[[int, int], None]], Any],
     json_file: Path | None,
+    *,
+    by_instant: bool = False,
 ) -> None:
-    """Run a series with one bar for all of it; Ctrl-C says what is finished."""
+    """Run a series with one bar for all of it; Ctrl-C says what is finished.
+
+    The bar counts replicas, or reported instants: those lie close where the voltage moves, which is where the work is.
+    """
     from ...physics import trace as traces
 
     finished, rows = _Finished(), []
+    sizes = [m.waveform.times_s.size if by_instant else replicas for m in members]
     with bars() as shown:
-        task = shown.add_task("", total=len(members) * replicas, note="")
+        task = shown.add_task("", total=sum(sizes), note="instants" if by_instant else "")
         try:
             for i, member in enumerate(members):
                 shown.update(task, description=member.label)
                 finished.replicas = 0
 
-                def tell(done: int, _: int, i: int = i) -> None:
+                def tell(done: int, _: int, before: int = sum(sizes[:i])) -> None:
                     finished.replicas = done
-                    shown.update(task, completed=i * replicas + done)
+                    shown.update(task, completed=before + done)
 
                 trace = run(member, tell)
-                tell(replicas, replicas)
+                tell(sizes[i], sizes[i])
                 if member.out is not None:
                     traces.write(trace, member.out)
                 finished.members.append(member.label)
@@ -240,6 +246,16 @@ def _interrupted(members: list[_Member], replicas: int, finished: _Finished) -> 
         else:
             words[-1] += f" and kept in {member.store}; the same command continues from there."
     return " ".join(words)
+
+
+def _by_instant(member: _Member, tell: Callable[[int, int], None]) -> Callable[[float], None]:
+    """Tell of a simulated time as of so many of the reported instants."""
+    times = member.waveform.times_s
+
+    def told(time_s: float) -> None:
+        tell(int(times.searchsorted(time_s, side="right")), times.size)
+
+    return now_and_then(told)
 
 
 @kmc_app.command("run")
@@ -300,10 +316,12 @@ def kmc_run(
             cell = FilamentKMC(made_of, temperature_K=m.temperature_K, transport=transport, snapshots=snapshots)
             models[key] = Sampled(cell) if sampled else cell
 
+    single = replicas == 1 and store is None and dask is None
+
     def run(m: _Member, progress: Callable[[int, int], None]) -> Any:
         model = models[m.temperature_K, m.electrode]
-        if replicas == 1 and m.store is None and dask is None:
-            return model.simulate(m.waveform, rng=seed)
+        if single:
+            return model.simulate(m.waveform, rng=seed, progress=_by_instant(m, progress))
         return ensemble.run(
             model,
             m.waveform,
@@ -315,7 +333,7 @@ def kmc_run(
             progress=progress,
         )
 
-    _play(members, replicas, run, json_file)
+    _play(members, replicas, run, json_file, by_instant=single)
 
 
 @kmc_app.command("draw")
@@ -529,8 +547,8 @@ def _continuum(
 
     models = [made(m) for m in members]
 
-    def run(m: _Member, _: Any) -> Any:
-        trace = models[members.index(m)].simulate(m.waveform)
+    def run(m: _Member, progress: Callable[[int, int], None]) -> Any:
+        trace = models[members.index(m)].simulate(m.waveform, progress=_by_instant(m, progress))
         if plot is not None:
             from ..figures import save
             from ..figures.trace import overview
@@ -540,7 +558,7 @@ def _continuum(
             said.print(f"Picture: {save(overview(trace), file)}", soft_wrap=True, markup=False)
         return trace
 
-    _play(members, 1, run, json_file)
+    _play(members, 1, run, json_file, by_instant=True)
 
 
 def _check_plot(plot: Path, series: bool) -> None:

@@ -90,6 +90,7 @@ def read_distribution(
     driver_ohm: float = 0.0,
     sense_ohm: ArrayLike = 0.0,
     rng: Rng = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """Read one cell, once in either state, in many arrays with cells and data of their own.
 
@@ -113,6 +114,8 @@ def read_distribution(
     word_segment_ohm, bit_segment_ohm, driver_ohm, sense_ohm
         See :class:`Crossbar`.
     rng : int, Generator or None
+    progress : callable (done, samples), optional
+        Called after each array.
 
     Returns
     -------
@@ -152,6 +155,8 @@ def read_distribution(
             current[n, k] = state.bit_A[column]
         sneak[n] = state.bit_A[column] - state.cell_A[row, column]
         margin[n] = (current[n, 0] - current[n, 1]) / current[n, 0]
+        if progress is not None:
+            progress(n + 1, samples)
     size_of = np.abs(current)
     if threshold_A is None:
         medians = np.median(size_of, axis=0)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ._style import COLOURS, KINDS, png, save, uri
+from ._style import COLOURS, KINDS, description, drawn, narrow, png, save
 
-__all__ = ["COLOURS", "KINDS", "png", "save", "uri"]
+__all__ = ["COLOURS", "KINDS", "description", "drawn", "narrow", "png", "save"]

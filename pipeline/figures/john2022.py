@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ._style import COLOURS, below, panels, styled
+from ._style import COLOURS, below, beside, described, number, panels, span, spread, styled, wrapped
 
 __all__ = [
     "confusions",
@@ -51,6 +51,21 @@ def _current(ax: Axes, runs: Sequence[xr.Dataset], colour: str, label: str, **st
         ax.plot(run["voltage"].values, current, color=colour, label=label if i == 0 else None, **style)
 
 
+def _switching(runs: Sequence[xr.Dataset]) -> str:
+    """How many runs switch while the voltage rises, where, and the current that they reach, in words."""
+    found, largest = [], []
+    for run in runs:
+        volts, G = np.abs(run["voltage"].values), run["conductance"].values
+        rise = slice(0, int(volts.argmax()) + 1)
+        # a current that follows the voltage is no switch: the conductance rises tenfold from one instant to the next
+        jumps = np.flatnonzero(np.diff(np.log10(np.maximum(G[rise], 1e-30))) > 1.0)
+        largest.append(float(np.abs(run["current"].values).max()))
+        if jumps.size:
+            found.append(float(volts[jumps[0] + 1]))
+    where = f" at {span(found, 'V')}" if found else ""
+    return f"{len(found)} of {len(runs)} switch on{where}, largest current {span(largest, 'A')}"
+
+
 @styled
 def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None, compliance_A: float = 1e-6) -> Figure:
     """Current against voltage in the volatile mode: every replica, reverse bias, and the Au control."""
@@ -67,7 +82,13 @@ def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None,
     ax.set_ylabel("|current| (A)")
     below(figure, ax)
     ax.set_title("Volatile mode, 1 V/s, 300 K")
-    return figure
+    return described(
+        figure,
+        f"Current on a logarithmic axis against source voltage, {number(compliance_A, 'A')} compliance.",
+        f"Ag, 0 to 2 to 0 V: {_switching(_runs(sweep))}.",
+        f"Ag, 0 to -2 to 0 V: {_switching(_runs(reverse)[:1])}.",
+        "" if gold is None else f"Au, 0 to 2 to 0 V: {_switching(_runs(gold)[:1])}.",
+    )
 
 
 @styled
@@ -104,8 +125,15 @@ def nonvolatile_iv(kmc: xr.Dataset | None, fem: xr.Dataset | None, failures: Map
     right.set_title("Joule heating")
     below(figure, left, right)
     for text in told.values():
-        right.text(0.02, 0.02, textwrap.fill(text, 40), transform=right.transAxes, fontsize=6.5, color="#444444")
-    return figure
+        right.text(0.02, 0.02, textwrap.fill(text, 40), transform=right.transAxes, fontsize=7, color="#444444")
+    words = ["Left, current on a logarithmic axis against source voltage, 0 to 5 to 0 to -7 to 0 V at 1 mA compliance."]
+    for name, trace, hottest in (("KMC", kmc, "temperature"), ("Continuum", fem, "temperature_max")):
+        if trace is not None:
+            words.append(
+                f"{name}: {_switching(_runs(trace))}, "
+                f"filament up to {number(float(trace[hottest].max()), 'K')} (right, temperature against time)."
+            )
+    return described(figure, *words, *(f"Failed: {text}" for text in told.values()))
 
 
 @styled
@@ -113,6 +141,7 @@ def snapshots(thin: xr.Dataset, thick: xr.Dataset | None, fem: xr.Dataset | None
     """Ag in the film, seen from the side: after 1 uA, after 1 mA, and the continuum's."""
     figure, axes = panels(8.4, 4.3, 1, 3)
     sides = [("KMC, 1 V, 20 ms, 1 µA", thin), ("KMC, 5 V, 5 ms, 1 mA", thick)]
+    words = ["Ag in the film seen from the side, between the polyTPD / ITO below and the active electrode above."]
     for ax, (title, trace) in zip(axes[0, :2], sides, strict=True):
         if trace is None:
             _missing(ax, "the run failed; see the list of failures")
@@ -121,6 +150,7 @@ def snapshots(thin: xr.Dataset, thick: xr.Dataset | None, fem: xr.Dataset | None
         run = _runs(trace)[0]
         metal = (run["occupation"].values == 2).sum(axis=1).astype(float)
         x, z = 1e9 * run["x"].values, 1e9 * run["z"].values
+        words.append(f"{title}: {int(metal.sum())} atoms, {_breadth(metal.sum(axis=0))} of the layers.")
         image = ax.pcolormesh(x, z, np.where(metal > 0, metal, np.nan).T, cmap="cividis", vmin=0, shading="nearest")
         figure.colorbar(image, ax=ax, label="Ag atoms along y", shrink=0.85, location="bottom")
         ax.set_title(f"{title}\n{int((run['occupation'].values == 2).sum())} atoms")
@@ -129,7 +159,7 @@ def snapshots(thin: xr.Dataset, thick: xr.Dataset | None, fem: xr.Dataset | None
     if fem is None:
         _missing(ax, "the run failed; see the list of failures")
         ax.set_title("Continuum")
-        return figure
+        return described(figure, *words, "The continuum failed.")
     r, z = 1e9 * fem["r"].values, 1e9 * fem["z"].values
     both = np.hstack([fem["metal_fraction"].values[:, ::-1], fem["metal_fraction"].values])
     both = np.where(both > 1e-3, both, np.nan)  # grey where there is none, as in the other panels
@@ -137,7 +167,16 @@ def snapshots(thin: xr.Dataset, thick: xr.Dataset | None, fem: xr.Dataset | None
     figure.colorbar(image, ax=ax, label="fraction of sites with Ag", shrink=0.85, location="bottom")
     ax.set_title("Continuum, 0 / +5 / 0 V,\n1 V/s, 1 mA")
     _film(ax, r, z)
-    return figure
+    widest = 2 * float(np.where(np.nanmax(both, axis=0, initial=0.0) > 0.5, np.concatenate([-r[::-1], r]), 0.0).max())
+    words.append(
+        f"Continuum, 1 mA: a column of Ag up to {number(1e-9 * widest, 'm')} wide where half of the sites hold Ag."
+    )
+    return described(figure, *words)
+
+
+def _breadth(atoms: NDArray[np.float64]) -> str:
+    """In how many layers of the film there is metal, as a share."""
+    return f"in {100 * float(np.mean(atoms > 0)):.0f} %"
 
 
 def _film(ax: Axes, x: NDArray[np.float64], z: NDArray[np.float64]) -> None:
@@ -217,7 +256,16 @@ def relaxation(pulses: xr.Dataset, fit: xr.Dataset, *, until_s: float = 60e-3) -
     right.set_ylabel("conductance (S)")
     right.set_title("Pulses (grey: 1 V)")
     below(figure, left, right, columns=4)
-    return figure
+    middle = np.median(table, axis=0)
+    later = [int(np.abs(grid - t).argmin()) for t in (0.0, 10e-3, until_s)]
+    says = [f"{number(grid[i], 's')}: {number(10 ** middle[i], 'S')} and {number(10 ** model[i], 'S')}" for i in later]
+    return described(
+        figure,
+        f"Left, conductance on a logarithmic axis after the pulse, {len(table)} relaxations.",
+        f"Median of KMC and fitted model at {'; at '.join(says)}.",
+        f"Right, three KMC replicas and the fitted model over {len(ends)} pulses: the conductance rises in each pulse "
+        "and falls after it.",
+    )
 
 
 @styled
@@ -251,7 +299,19 @@ def set_times(seen: Mapping[float, Sequence[float]], model: Mapping[float, float
     ax.set_ylabel("time to SET (ms)")
     ax.set_title("Growth at 1 µA compliance")
     ax.legend()
-    return figure
+    medians = [f"{number(v, 'V')} {number(float(np.median(t)), 's')}" for v, t in sorted(seen.items()) if t]
+    lines = [f"{number(v, 'V')} {number(t, 's')}" for v, t in sorted(model.items()) if v in seen]
+    return described(
+        figure,
+        "Time to SET on a logarithmic axis against the amplitude of the pulse; it falls as the amplitude rises."
+        if _falls([float(np.median(t)) for _, t in sorted(seen.items()) if t])
+        else "Time to SET on a logarithmic axis against the amplitude of the pulse.",
+        f"Median of KMC: {', '.join(medians) or 'no SET'}. Fitted model: {', '.join(lines) or 'none'}.",
+    )
+
+
+def _falls(values: Sequence[float]) -> bool:
+    return len(values) > 1 and bool(np.all(np.diff(values) < 0))
 
 
 @styled
@@ -300,7 +360,19 @@ def icc(
     if every.size:
         axes[0, 1].set_ylim(1e3 * every.min() / 4, 1e3 * every.max() * 2)
     axes[0, 1].set_title("Logarithmic axes")
-    return figure
+    seen = [
+        f"{name} from {number(float(G[limit.argmin()]), 'S')} at {number(float(limit.min()), 'A')} "
+        f"to {number(float(G[limit.argmax()]), 'S')} at {number(float(limit.max()), 'A')}"
+        for name, (limit, G) in (("KMC", kmc), ("continuum", fem))
+        if limit.size
+    ]
+    return described(
+        figure,
+        "Conductance at 0.1 V against the compliance current, on linear and on logarithmic axes.",
+        f"{'; '.join(seen) or 'No point'}.",
+        f"Fitted law: {slope_1_V:.3g}{error} per volt times the current, {1e3 * intercept_S:+.2g} mS; "
+        f"one standard deviation at the largest current is {number(float(sigma[-1]), 'S')}.",
+    )
 
 
 @styled
@@ -336,7 +408,16 @@ def patterns(responses: Mapping[str, xr.Dataset], nodes_s: NDArray[np.float64]) 
     axes[-1, 0].set_xlim(0, 1e3 * float(time[-1]) + 8)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3)
-    return figure
+    words = []
+    for name, trace in responses.items():
+        high = trace["voltage"].values > 0.5 * max(float(trace["voltage"].max()), 1e-12)
+        spikes = int(np.count_nonzero(np.diff(high.astype(int)) > 0)) + int(high[0])
+        words.append(f"{name} {spikes} spikes, up to {number(float(trace['conductance'].max()), 'S')}")
+    return described(
+        figure,
+        "Conductance against time under one train of each class, one panel each; it rises with each spike and falls in "
+        f"the gaps. {'; '.join(words)}. {len(nodes_s)} virtual nodes are marked on each curve.",
+    )
 
 
 @styled
@@ -368,8 +449,15 @@ def confusions(
         ax.set_title(name)
         for side in ax.spines.values():
             side.set_visible(False)
-    figure.colorbar(image, ax=axes[0].tolist(), label="share of the true class (%)", shrink=0.9)
-    return figure
+    figure.colorbar(image, ax=axes[0].tolist(), label="share of the true class (%)", shrink=0.9, location=beside())
+    words = []
+    for name, (matrix, _, _) in matrices.items():
+        right = ", ".join(f"{c} {100 * matrix[i, i]:.1f} %" for i, c in enumerate(classes))
+        wrong = np.array(matrix) * (1 - np.eye(len(classes)))
+        true, told = divmod(int(wrong.argmax()), len(classes))
+        worst = f"most often wrong: {classes[true]} taken for {classes[told]}, {100 * wrong[true, told]:.1f} %"
+        words.append(f"{name}: recognised {right}; {worst}.")
+    return described(figure, "Confusion matrices.", *words)
 
 
 @styled
@@ -382,7 +470,7 @@ def conventions(
         rule: [line for line in lines.values() if line["rule"] == rule and "failed" not in line] for rule in titles
     }
     sizes = [max(len(rows), 1) for rows in shown.values()]
-    figure, axes = panels(7.8, 1.4 + 0.26 * sum(sizes), len(titles), 1, sharex=True, height_ratios=sizes)
+    figure, axes = panels(7.8, 1.4 + spread(0.26) * sum(sizes), len(titles), 1, sharex=True, height_ratios=sizes)
     colours = {"delta": "blue", "icc": "vermillion", "trees": "green"}
     for ax, (rule, rows) in zip(axes[:, 0], shown.items(), strict=True):
         places = np.arange(len(rows))
@@ -395,7 +483,7 @@ def conventions(
             markersize=4.5,
             capsize=2.5,
         )
-        ax.set_yticks(places, [line["words"] for line in rows], fontsize=7.5)
+        ax.set_yticks(places, wrapped([line["words"] for line in rows]), fontsize=7.5)
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.grid(axis="y", color="#EDEDED")
         ax.axvline(chance, color="#9A9A9A", linewidth=0.9)
@@ -404,7 +492,7 @@ def conventions(
             ax.axvline(value, color=COLOURS["black"], linestyle=":", linewidth=1.1)
             ax.annotate(
                 f"paper {text}",
-                (value, 1.0),
+                (value, 0.0),
                 xycoords=("data", "axes fraction"),
                 xytext=(-3, 3),
                 textcoords="offset points",
@@ -414,7 +502,20 @@ def conventions(
         ax.set_title(titles[rule], loc="left")
     axes[-1, 0].set_xlim(chance - 8, 103)
     axes[-1, 0].set_xlabel("test accuracy (%)")
-    return figure
+    words = []
+    for rule, rows in shown.items():
+        if rows:
+            low, high = (choose(rows, key=lambda line: float(line["accuracy"])) for choose in (min, max))
+            paper = f"; the paper has {targets[rule][1]}" if rule in targets else ""
+            words.append(
+                f"{titles[rule]}: {len(rows)} conventions, from {low['accuracy']:.1f} % ({low['words']}) "
+                f"to {high['accuracy']:.1f} % ({high['words']}){paper}."
+            )
+    return described(
+        figure,
+        f"Test accuracy by convention, chance is {chance:g} %; every value is in the table of this section.",
+        *words,
+    )
 
 
 @styled
@@ -424,11 +525,14 @@ def training(
     """Accuracy after each epoch, mean over trainings with their range, beside what the paper reports."""
     figure, axes = panels(7.8, 4.0, 1, len(histories), sharey=True)
     for ax, (name, runs) in zip(axes[0], histories.items(), strict=True):
-        for key, colour, label in (("train_accuracy", "blue", "training"), ("test_accuracy", "vermillion", "test")):
+        for key, colour, mark, label in (
+            ("train_accuracy", "blue", "o-", "training"),
+            ("test_accuracy", "vermillion", "s--", "test"),
+        ):
             table = 100.0 * np.array([run[key] for run in runs])
             epochs = 1 + np.arange(table.shape[1])
             ax.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=COLOURS[colour], alpha=0.2, linewidth=0)
-            ax.plot(epochs, table.mean(axis=0), "o-", color=COLOURS[colour], markersize=4, label=label)
+            ax.plot(epochs, table.mean(axis=0), mark, color=COLOURS[colour], markersize=4, label=label)
         if name in targets:
             value, text = targets[name]
             ax.axhline(value, color=COLOURS["black"], linestyle=":", linewidth=1.1, label="paper, test")
@@ -438,4 +542,13 @@ def training(
         ax.set_title(name)
     axes[0, 0].set_ylabel("accuracy (%)")
     below(figure, *axes[0], columns=4)
-    return figure
+    words = []
+    for name, runs in histories.items():
+        last = [100 * float(np.mean([run[key][-1] for run in runs])) for key in ("train_accuracy", "test_accuracy")]
+        first = 100 * float(np.mean([run["test_accuracy"][0] for run in runs]))
+        paper = f"; the paper has {targets[name][1]} on the test set" if name in targets else ""
+        words.append(
+            f"{name}: {first:.1f} % on the test set after the first epoch, {last[1]:.1f} % after the last of "
+            f"{len(runs[0]['test_accuracy'])}, then {last[0]:.1f} % in training{paper}."
+        )
+    return described(figure, "Accuracy against epoch.", *words)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from ._style import COLOURS, below, panels, styled
+from ._style import COLOURS, below, described, number, panels, span, spread, styled, wrapped
 
 __all__ = ["arrhenius", "conditions", "digits", "energy", "forgetting", "plasticity", "single", "update"]
 
@@ -30,9 +30,23 @@ def _label(film: str) -> str:
     return "3D (n = ∞)" if film == "inf" else f"n = {film}"
 
 
+def _said(film: str) -> str:
+    """A film as it is read aloud."""
+    return "3D" if film == "inf" else f"n = {film}"
+
+
+def _each(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{_said(film)} {text}" for film, text in values.items()) or "none"
+
+
 def _look(film: str) -> dict[str, Any]:
     colour, marker = _FILMS[film]
     return {"color": COLOURS[colour], "marker": marker, "markersize": 3.5}
+
+
+def _sparse(film: str) -> tuple[float, float]:
+    """Where a dense curve has markers: the films apart from each other, so that none depends on its colour."""
+    return 0.02 * list(_FILMS).index(film), 0.13
 
 
 @styled
@@ -41,9 +55,9 @@ def single(curves: Mapping[str, tuple[Array, Array]], read_V: float) -> Figure:
     figure, axes = panels(7.6, 3.6, 1, 2)
     left, right = axes[0]
     for film, (time, current) in curves.items():
-        colour = COLOURS[_FILMS[film][0]]
-        left.plot(1e3 * time, 1e12 * current, color=colour, label=_label(film))
-        right.plot(1e3 * time, current / current[0], color=colour)
+        look = _look(film) | {"markevery": _sparse(film)}
+        left.plot(1e3 * time, 1e12 * current, label=_label(film), **look)
+        right.plot(1e3 * time, current / current[0], **look)
     left.set_yscale("log")
     left.set_ylabel(f"|electrons' current at {read_V:g} V| (pA)")
     right.set_ylabel("over its value before the spike")
@@ -54,7 +68,14 @@ def single(curves: Mapping[str, tuple[Array, Array]], read_V: float) -> Figure:
     left.set_title("One spike of -1 V, 20 ms (shaded)")
     right.set_title("Paper: abrupt rise, gradual decay;\nthe smallest current in the 2D film")
     below(figure, left, columns=6)
-    return figure
+    peaks = {n: f"{number(float(c.max()), 'A')} ({c.max() / c[0]:.3g} times)" for n, (_, c) in curves.items()}
+    ends = {n: f"{c[-1] / c[0]:.3g} times" for n, (_, c) in curves.items()}
+    return described(
+        figure,
+        f"Electrons' current at {read_V:g} V against time, one spike of -1 V, 20 ms; left in pA, right over its value "
+        "before the spike, both logarithmic. It rises in the spike and decays after it.",
+        f"Peak: {_each(peaks)}. At the end: {_each(ends)} the value before.",
+    )
 
 
 @styled
@@ -73,8 +94,17 @@ def plasticity(found: Mapping[str, tuple[str, str, str, Mapping[str, tuple[Array
         _trend(ax, trend)
     for ax in panel[len(found) :]:
         ax.axis("off")
+    grid = panel[0].get_gridspec()
+    if grid.ncols == 1:  # of a telephone, where an empty panel is a hole
+        grid.set_height_ratios([1.0] * len(found) + [1e-3] * (len(panel) - len(found)))
     below(figure, *panel[: len(found)], columns=6)
-    return figure
+    words = [
+        f"{index} less 1 against {axis}; the paper: {trend}: "
+        + _each({n: f"{number(y[x.argmin()] - 1)} to {number(y[x.argmax()] - 1)}" for n, (x, y) in curves.items()})
+        + "."
+        for axis, index, trend, curves in found.values()
+    ]
+    return described(figure, "Five panels, each from the smallest to the largest of what was varied.", *words)
 
 
 def _trend(ax: Any, trend: str) -> None:
@@ -101,7 +131,7 @@ def forgetting(
     for film, (t, y) in curves.items():
         colour = COLOURS[_FILMS[film][0]]
         shown = (t > 0.01) & (y > 1e-6)
-        left.plot(t[shown], y[shown], color=colour, label=_label(film))
+        left.plot(t[shown], y[shown], label=_label(film), markevery=_sparse(film), **_look(film))
         b, m = table[film][:2]
         times = np.geomspace(0.1, 15.0, 20)
         left.plot(times, b * times**-m, color=colour, linestyle=":", linewidth=2.0)
@@ -125,25 +155,39 @@ def forgetting(
     right.set_ylim(bottom=0.0)
     right.set_title("Table 2")
     below(figure, left, right, columns=5)
-    return figure
+    rates = {n: f"{fits[n][1]:.3g} (paper {table[n][1]:g})" for n in names if n in fits}
+    return described(
+        figure,
+        "Left, weight over its peak against time after the 30th spike, both logarithmic, with the paper's power laws "
+        f"dotted. Right, power function rate m: {_each(rates)}.",
+    )
 
 
 @styled
 def conditions(rows: Mapping[str, Mapping[str, float]], table: Mapping[str, Sequence[float]]) -> Figure:
     """m of each film under other conditions of reading (condition -> film -> m)."""
-    figure, axes = panels(8.0, 0.30 * len(rows) + 1.6)
+    figure, axes = panels(8.0, spread(0.30) * len(rows) + 1.6)
     ax = axes[0, 0]
     for place, values in enumerate(rows.values()):
         for film, m in values.items():
             ax.plot(m, place, linestyle="none", label=_label(film), **{**_look(film), "markersize": 6})
     for film in {film for values in rows.values() for film in values}:
         ax.axvline(table[film][1], color=COLOURS[_FILMS[film][0]], linewidth=0.8, linestyle=":")
-    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_yticks(range(len(rows)), wrapped(list(rows)))
     ax.invert_yaxis()
     ax.set_xlabel("power function rate m (dotted: Table 2)")
     ax.set_title("What the same film shows to another reader")
     below(figure, ax, columns=6)
-    return figure
+    seen: dict[str, list[float]] = {}
+    for values in rows.values():
+        for film, m in values.items():
+            seen.setdefault(film, []).append(m)
+    words = {n: f"{span(found)} (Table 2: {table[n][1]:g})" for n, found in seen.items()}
+    return described(
+        figure,
+        f"Power function rate m under {len(rows)} conditions, every value of which is in a table of this page: "
+        f"{_each(words)}.",
+    )
 
 
 @styled
@@ -173,7 +217,14 @@ def update(curves: Mapping[str, Array], late: Mapping[str, Array], how: str) -> 
     last.set_ylabel("share of its range")
     last.set_title("Every film, read\n" + how.replace(", ", ",\n"))
     below(figure, left, right, columns=4)
-    return figure
+    words = {n: f"{number(float(v.max() / v[0]))} and {number(float(v[-1] / v[0]))}" for n, v in curves.items()}
+    wide = {n: number(float(v.max() / v[0])) for n, v in late.items()}
+    return described(
+        figure,
+        "Conductance after each of the potentiating, then the depressing spikes: left n = 3 beside a straight line, "
+        f"middle every film over its first value, right every film read {how}, as a share of its range.",
+        f"Largest and last over the first: {_each(words)}. Largest over the first, read {how}: {_each(wide)}.",
+    )
 
 
 @styled
@@ -195,7 +246,12 @@ def energy(areas_um2: Sequence[float], by_film: Mapping[str, Sequence[float]]) -
     ax.set_ylabel("P I t (fJ)")
     ax.set_title("Energy of a -1 V, 20 ms event. Paper: in proportion to the area")
     below(figure, ax, columns=4)
-    return figure
+    words = {n: span(energies, "J") for n, energies in by_film.items()}
+    return described(
+        figure,
+        f"Energy of an event against the area of the electrode, both logarithmic, {span(areas_um2, 'µm²')}: "
+        f"{_each(words)}. The paper prints about 18 fJ for n = 1 at 62,500 µm²; a biological event takes 1 to 10 fJ.",
+    )
 
 
 @styled
@@ -230,10 +286,19 @@ def arrhenius(
     right.set_ylim(bottom=0.0)
     right.set_title("Activation energy of the resistance")
     below(figure, left, right, columns=5)
-    return figure
+    words = {
+        n: ", ".join(f"{e[key]:.3g} {text}" for key, (_, _, text) in styles.items()) + f" (paper {table[n][2]:g})"
+        for n, e in energies.items()
+    }
+    return described(
+        figure,
+        "Left, logarithm of the resistance against 1000 K / T, a rising line for each film. "
+        f"Right, activation energy in eV: {'; '.join(f'{_said(n)}: {text}' for n, text in words.items())}.",
+    )
 
 
 _READS = {"update": ("vermillion", "o"), "late": ("blue", "s")}
+_LINES = {"update": ("vermillion", "--"), "late": ("blue", (0, (5, 1.5, 1, 1.5, 1, 1.5)))}
 
 
 @styled
@@ -250,16 +315,16 @@ def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> F
         return str(next((row["read"] for row in rows if row["case"] == f"n3-{read}"), ""))
 
     shown = {
-        "float": ("black", "floating point"),
-        "linear_20": ("green", "20 even steps"),
-        **{f"n3-{read}": (colour, "n = 3, read " + words(read)) for read, (colour, _) in _READS.items()},
+        "float": ("black", "-", "floating point"),
+        "linear_20": ("green", "-.", "20 even steps"),
+        **{f"n3-{read}": (*style, "n = 3, read " + words(read)) for read, style in _LINES.items()},
     }
-    for case, (colour, label) in shown.items():
+    for case, (colour, line, label) in shown.items():
         if case in found:
             history = np.asarray(found[case]["history_percent"])
             epochs = np.arange(1, history.shape[1] + 1)
             mean, spread = history.mean(axis=0), history.std(axis=0, ddof=1 if len(history) > 1 else 0)
-            curves.plot(epochs, mean, color=COLOURS[colour], label=label)
+            curves.plot(epochs, mean, linestyle=line, color=COLOURS[colour], label=label)
             curves.fill_between(epochs, mean - spread, mean + spread, color=COLOURS[colour], alpha=0.2, linewidth=0)
     names = [n for n in _FILMS if f"n{n}-update" in found]
     for read, (colour, marker) in _READS.items():
@@ -305,4 +370,27 @@ def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> F
             spine.set_visible(False)
         figure.colorbar(picture, ax=ax, label="share of the digit (%)", shrink=0.85)
     below(figure, curves, films, columns=2)
-    return figure
+    ends = [f"{label} {found[case]['test_percent']:.1f} %" for case, (*_, label) in shown.items() if case in found]
+    by_film = [
+        f"read {words(read)}: "
+        + _each({n: f"{found[f'n{n}-{read}']['test_percent']:.1f} %" for n in names if f"n{n}-{read}" in found})
+        for read in _READS
+    ]
+    return described(
+        figure,
+        f"Accuracy on 8 by 8 digits that were held back, after the last epoch: {', '.join(ends) or 'none'}; chance is "
+        f"10 %, the paper has {paper_percent:g} % for n = 3. By film, {'; '.join(by_film)}. Below, confusion matrices "
+        "of n = 3.",
+        *(_mixed(words(read), found[f"n3-{read}"]["confusion"]) for read in _READS if f"n3-{read}" in found),
+    )
+
+
+def _mixed(read: str, confusion: Any) -> str:
+    """The digit that is recognised least, and what it is taken for."""
+    matrix = 100.0 * np.asarray(confusion)
+    worst = int(np.diag(matrix).argmin())
+    other = int(np.where(np.arange(len(matrix)) == worst, -1.0, matrix[worst]).argmax())
+    return (
+        f"Read {read}: {worst} is recognised least, {matrix[worst, worst]:.0f} %, and taken for {other} in "
+        f"{matrix[worst, other]:.0f} %."
+    )

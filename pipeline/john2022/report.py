@@ -68,9 +68,6 @@ def draw(job: Campaign, cell: Any, synapse: Any) -> dict[str, Any]:
             {title: confusion_interval([run["counts"] for run in readouts[name]]) for name, title in names.items()},
             readouts["classes"],
         ),
-        "conventions": figures.conventions(
-            job.stages["conventions"].data["lines"], {"delta": (91.8, "91.8 %"), "icc": (85.14, "85.14 %")}
-        ),
         "training": figures.training(
             {title: [run["history"] for run in readouts[name]] for name, title in names.items()},
             {
@@ -78,63 +75,52 @@ def draw(job: Campaign, cell: Any, synapse: Any) -> dict[str, Any]:
                 names["delta"]: (91.8, "91.8 %"),
             },
         ),
+        "conventions": figures.conventions(
+            job.stages["conventions"].data["lines"], {"delta": (91.8, "91.8 %"), "icc": (85.14, "85.14 %")}
+        ),
     }
 
 
 _CAPTIONS = {
     "volatile": (
-        "current against voltage, volatile mode",
         "Volatile mode: current against source voltage under 1 µA, every KMC replica; reverse bias; the same device "
-        "with Au in place of Ag.",
+        "with Au in place of Ag."
     ),
     "nonvolatile": (
-        "current against voltage, non-volatile mode",
         "Non-volatile mode: bipolar loop, 1 mA compliance in the positive branch and none in the negative one, KMC and "
-        "continuum; temperature of the filament during the loop.",
+        "continuum; temperature of the filament during the loop."
     ),
     "snapshots": (
-        "filaments seen from the side",
         "Filaments from the side. The same device, differing in compliance only. The continuum panel shows the "
-        "azimuthally symmetric fraction of sites with Ag.",
+        "azimuthally symmetric fraction of sites with Ag."
     ),
     "relaxation": (
-        "conductance after a pulse",
         "Relaxation at zero voltage after 1 V, 20 ms pulses: each replica, median, mean, and the fitted compact model; "
-        "right, three replicas over the whole stimulus.",
+        "right, three replicas over the whole stimulus."
     ),
     "growth": (
-        "time to SET against pulse amplitude",
         "Growth: time from the start of a pulse until ln G is half way to ON, each SET of the KMC replicas and the "
-        "typical device of the fitted model. Pulses that end before the SET are left out.",
+        "typical device of the fitted model. Pulses that end before the SET are left out."
     ),
     "icc": (
-        "conductance against compliance current",
         "Conductance at 0.1 V against the compliance current of the SET: KMC, continuum, and the fitted law with its "
-        "spread.",
+        "spread."
     ),
-    "patterns": (
-        "response to the four firing patterns",
-        "Response of the typical device to one train of each class. Circles: the virtual nodes.",
-    ),
+    "patterns": "Response of the typical device to one train of each class. Circles: the virtual nodes.",
     "confusions": (
-        "confusion matrices of both readouts",
         "Confusion matrices on the test patterns, mean over trainings with 95 % confidence intervals. The paper finds "
-        "Irregular worst.",
+        "Irregular worst."
     ),
     "conventions": (
-        "accuracy under each convention",
         "Test accuracy of the same physics under each reading of the Methods, with the larger of the spread over "
-        "trainings and the counting error. Dotted: the paper; grey: chance. Nothing is fitted to it.",
+        "trainings and the counting error. Dotted: the paper; grey: chance. Nothing is fitted to it."
     ),
-    "training": (
-        "training curves of both readouts",
-        "Accuracy after each epoch, mean and range over trainings. Dotted: the paper's test accuracy.",
-    ),
+    "training": "Accuracy after each epoch, mean and range over trainings. Dotted: the paper's test accuracy.",
 }
 
 
 def render(job: Campaign, cell: Any, synapse: Any, names: Mapping[str, str]) -> str:
-    """The report as HTML.
+    """The report as HTML; its figures are also written beside it, for a paper.
 
     Parameters
     ----------
@@ -145,7 +131,7 @@ def render(job: Campaign, cell: Any, synapse: Any, names: Mapping[str, str]) -> 
     names : mapping of str to str
         What each stage does.
     """
-    parts = page.placed(draw(job, cell, synapse), _CAPTIONS)
+    parts = page.placed(lambda: draw(job, cell, synapse), _CAPTIONS, job.folder)
     network = ("patterns", "confusions", "training", "conventions")
     runs = job.stages["readouts"].data["icc"]
     writes, energy = [run["writes"] for run in runs], float(np.mean([run["energy_J"] for run in runs]))

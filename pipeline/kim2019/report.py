@@ -88,54 +88,44 @@ def draw(job: Campaign) -> dict[str, Any]:
 
 _CAPTIONS = {
     "single": (
-        "postsynaptic current of one spike",
         "Excitatory postsynaptic current: one spike, each film. The electrons' part: the displaced ions carry more "
-        "current back than the electrons carry at -0.01 V (row X-ION).",
+        "current back than the electrons carry at -0.01 V (row X-ION)."
     ),
     "plasticity": (
-        "the five plasticity indices against what was varied",
         "Paired pulses, frequency, amplitude, duration and number (Fig. 3 of the paper), each film. Arrows: the "
-        "paper's trend; it prints no values.",
+        "paper's trend; it prints no values."
     ),
     "forgetting": (
-        "decay of the weight after 30 spikes",
         "Forgetting after 30 spikes, with the power laws of the paper's Table 2 (dotted). The slow population of each "
-        "card was fitted to them: a calibration.",
+        "card was fitted to them: a calibration."
     ),
     "conditions": (
-        "power function rate under other conditions",
         "The same films, nothing refitted: another window of the fit, read voltage, gap, number of spikes or "
-        "temperature. Predictions; the paper prints no number for them.",
+        "temperature. Predictions; the paper prints no number for them."
     ),
     "update": (
-        "conductance during potentiation and depression",
         "20 potentiating and 20 depressing spikes: n = 3, for which the paper calls the change almost linear, and "
-        "every film; beside it the same spikes further apart, each read when the fast ions have gone back.",
+        "every film; beside it the same spikes further apart, each read when the fast ions have gone back."
     ),
     "digits": (
-        "accuracy against epochs and films, and confusion matrices",
         "8 x 8 handwritten digits (not those of MNIST), on the update curves of the films: mean and standard deviation "
         "of the trainings. Read 1 ms after a spike, one depressing spike undoes almost all of a curve; read late, its "
-        "steps are nearly even. No accuracy was fitted; network, rule and epochs are not printed.",
+        "steps are nearly even. No accuracy was fitted; network, rule and epochs are not printed."
     ),
-    "energy": (
-        "energy of an event against area",
-        "Energy of an event as the paper defines it, against the area of the electrode.",
-    ),
+    "energy": "Energy of an event as the paper defines it, against the area of the electrode.",
     "arrhenius": (
-        "resistance against temperature",
         "Resistance while the read voltage holds the ions, and activation energies. That of the electrons was put into "
-        "the cards; what the ions add is found.",
+        "the cards; what the ions add is found."
     ),
 }
 
 
 def render(job: Campaign, names: Mapping[str, str]) -> str:
-    """The report as HTML; `job` with its results, `names` what each stage does."""
+    """The report as HTML, its figures also beside it; `job` with its results, `names` what each stage does."""
     return page.render(
         "kim2019.html.j2",
         results=job.results,
         names=names,
         **page.counts(job.results),
-        figures=list(page.placed(draw(job), _CAPTIONS).values()),
+        figures=list(page.placed(lambda: draw(job), _CAPTIONS, job.folder).values()),
     )

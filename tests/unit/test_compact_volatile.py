@@ -67,6 +67,23 @@ def test_a_short_draw_does_not_end_all_cycles():
     assert (rests[-20:] < 0.1).any()
 
 
+def test_filaments_differ_from_cycle_to_cycle_and_keep_the_compliance():
+    """ln G at the end of 400 pulses: standard deviation of x times the spread, within four standard errors; the state
+    itself does not scatter, OFF neither, and a read within one cycle sees one filament."""
+    cell = Volatile.of(**VALUES, on_spread=0.5)
+    pulse = Waveform.pulses(1.0, 20e-3, 100e-3, compliance_A=1e-6, samples_per_period=100)
+    runs = cell.simulate(pulse, rng=5, cycles=400)
+    x, ln_g = runs["state"].values, np.log(runs["conductance"].values)
+    assert np.ptp(x, axis=0).max() == 0.0
+    assert ln_g[:, 15].std() == pytest.approx(0.5 * x[0, 15], rel=4 / np.sqrt(800))
+    assert np.ptp(ln_g[:, -1]) < 0.01
+    np.testing.assert_allclose(np.corrcoef(ln_g[:, 10], ln_g[:, 19])[0, 1], 1.0, atol=1e-9)
+    assert np.abs(runs["current"].values).max() <= 1e-6 * (1 + 1e-12)
+    np.testing.assert_allclose(runs["current"], runs["conductance"] * runs["device_voltage"], rtol=1e-9, atol=1e-30)
+    read = cell.respond([pulse] * 400, [19e-3], rng=6)
+    np.testing.assert_allclose(np.log(read).std(), ln_g[:, 19].std(), rtol=4 / np.sqrt(400))
+
+
 def test_without_spread_a_seed_changes_nothing():
     cell = Volatile.of(**VALUES)
     np.testing.assert_array_equal(

@@ -5,7 +5,7 @@ import xarray as xr
 from halidrift import Waveform
 from halidrift.physics import synapse
 from halidrift.physics import trace as traces
-from halidrift.pipeline.figures import COLOURS, john2022, png, uri
+from halidrift.pipeline.figures import COLOURS, description, john2022, narrow, png
 from halidrift.pipeline.figures.trace import overview
 
 CLASSES = ["Bursting", "Adapting", "Tonic", "Irregular"]
@@ -106,17 +106,27 @@ def drawn():
 
 
 @pytest.fixture(scope="module")
-def all_figures():
+def wide():
     return drawn()
 
 
-def test_every_figure_is_a_png_and_the_same_twice(all_figures):
+@pytest.fixture(scope="module")
+def small():
+    with narrow():
+        return drawn()
+
+
+@pytest.fixture(params=["wide", "small"])
+def all_figures(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_every_figure_is_a_png_and_the_same_twice(wide):
     again = drawn()
-    for name, figure in all_figures.items():
+    for name, figure in wide.items():
         data = png(figure)
         assert data[:8] == b"\x89PNG\r\n\x1a\n", name
         assert data == png(again[name]), name
-    assert uri(all_figures["icc"]).startswith("data:image/png;base64,iVBOR")
 
 
 def test_no_text_is_clipped(all_figures):
@@ -135,6 +145,30 @@ def test_no_text_is_clipped(all_figures):
                 box = text.get_window_extent(renderer)
                 assert box.x0 >= frame.x0 - 1, (name, text.get_text())
                 assert box.x1 <= frame.x1 + 1, (name, text.get_text())
+
+
+def test_a_narrow_figure_stacks_its_panels(wide, small):
+    """And says the same, on a width on which 9 pt are legible on a telephone."""
+    for name, figure in small.items():
+        assert figure.get_size_inches()[0] <= 4.2
+        assert description(figure) == description(wide[name])
+        assert len(figure.axes) == len(wide[name].axes)
+        assert {ax.get_subplotspec().get_gridspec().ncols for ax in figure.axes if ax.get_subplotspec()} == {1}
+    assert wide["icc"].axes[0].get_subplotspec().get_gridspec().ncols == 2
+
+
+def test_every_figure_says_what_it_shows_with_its_numbers(wide):
+    said = {name: description(figure) for name, figure in wide.items()}
+    assert all(len(text) > 40 and any(c.isdigit() for c in text) for text in said.values())
+    assert "3 of 3 switch on at 0.7 V" in said["volatile"]
+    assert "8 of 8" not in said["volatile"]
+    assert "The filament melts" in said["no continuum"]
+    assert "The continuum failed" in said["lost snapshots"]
+    assert "5 atoms, in 71 % of the layers" in said["snapshots"]
+    assert "KMC from 20 µS at 10 µA to 2 mS at 1 mA" in said["icc"]
+    assert "Bursting 85.0 %" in said["confusions"]
+    assert "0.8 V 15 ms" in said["set times"]
+    assert "60.0 % on the test set after the first epoch, 85.0 % after the last of 3" in said["training"]
 
 
 def test_axes_of_quantities_carry_units(all_figures):

@@ -240,9 +240,14 @@ def test_every_number_can_be_traced(finished):
     assert not any("not among" in n.facts["text"] for n in below if n.kind == "reference")
 
 
-def test_the_report_stands_alone(finished):
+def test_the_report_stands_alone(finished, page_problems):
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 8
+    assert page_problems(page) == []
+    assert page.count("data:image/png;base64,") == 2 * 8  # for a wide screen and a narrow one
+    for kind in ("png", "svg", "pdf"):
+        assert len(list((finished.folder / "figures").glob(f"*.{kind}"))) == 8
+    for file in re.findall(r'href="(figures/[^"]+)"', page):
+        assert (finished.folder / file).is_file()
     assert 'src="http' not in page
     assert "<script" not in page
     for row in finished.results["quantities"]:

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -318,10 +319,13 @@ def test_results_follow_the_schema(finished):
 
 
 @pytest.mark.slow
-def test_the_report_stands_alone(finished):
+def test_the_report_stands_alone(finished, page_problems):
     job, _ = finished
     page = (job.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 10
+    assert page_problems(page) == []
+    assert page.count("data:image/png;base64,") == 2 * 10  # for a wide screen and a narrow one
+    for file in re.findall(r'href="([^"#]+)"', page):
+        assert (job.folder / file).is_file()
     assert 'src="http' not in page
     assert "<link" not in page
     assert "<script" not in page

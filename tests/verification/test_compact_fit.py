@@ -124,6 +124,24 @@ def test_abrupt_breaks_are_reproduced_by_the_fitted_model(median_s, end_s):
     assert float(on.mean()) > 0.97  # every run of the data SETs; a model that fails to is another device
 
 
+def test_the_scatter_of_the_closed_filament_is_recovered_and_not_made_up():
+    """25 runs of two pulses; the spread of 0.4 within three of its standard errors, below 0.03 where there is none."""
+    pulses = Waveform.pulses(1.0, 20e-3, 80e-3, 2, compliance_A=1e-6, samples_per_period=160)
+    for truth in (0.0, 0.4):
+        cell = Volatile.of(
+            **TRUE, on_spread=truth, growth_spread_cycle=0.1, relaxation_spread_cycle=0.5, read_noise=0.05
+        )
+        found = fit(Volatile, cell.simulate(pulses, rng=3, cycles=25), fixed={"growth_voltage_V": 0.1}, resamples=0)
+        entry = found.parameters["on_spread"]
+        assert entry.kind == "fitted"
+        if truth == 0.0:
+            assert entry.value < 0.03
+        else:
+            assert entry.standard_error is not None
+            assert abs(entry.value - truth) < 3 * entry.standard_error
+            assert entry.standard_error < 0.1
+
+
 def test_the_law_of_the_breaks_is_told_and_its_tail_reproduced():
     """100 exponential breaks (median 6 ms) are taken as Weibull, 100 lognormal ones (sigma 1.2) as lognormal.
 
