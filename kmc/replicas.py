@@ -30,7 +30,21 @@ _PATIENCE_S = 10.0  # for a scheduler to answer
 class Simulation(Protocol):
     """Anything that answers the one verb."""
 
-    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset: ...
+    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset:
+        """A trace of one device under a waveform.
+
+        Parameters
+        ----------
+        waveform : Waveform
+        rng : int, numpy.random.Generator or None
+            Seed or stream; None draws a seed.
+
+        Returns
+        -------
+        xarray.Dataset
+            As :func:`halidrift.physics.trace.check` wants it.
+        """
+        ...
 
 
 Found = Generator[tuple[int, xr.Dataset], None, None]  # number and trace of each replica, as they come
@@ -90,7 +104,12 @@ def _one(packed: bytes, stream: np.random.Generator) -> xr.Dataset:
 
 
 def here(jobs: Jobs) -> Found:
-    """Run one after another in this process."""
+    """Run one after another in this process.
+
+    Parameters
+    ----------
+    jobs : Jobs
+    """
     for number, stream in jobs.streams.items():
         yield number, jobs.simulation.simulate(jobs.waveform, rng=stream)
 
@@ -113,6 +132,12 @@ def _next(stream: np.random.Generator) -> xr.Dataset:
 
 def in_processes(jobs: Jobs, workers: int) -> Found:
     """Run in worker processes of this machine, and yield each replica as it comes.
+
+    Parameters
+    ----------
+    jobs : Jobs
+    workers : int, >= 1
+        Processes.
 
     Raises
     ------
@@ -172,6 +197,7 @@ def on_dask(jobs: Jobs, dask: Any) -> Found:
 
     Parameters
     ----------
+    jobs : Jobs
     dask : str or distributed.Client
         Address of the scheduler, or a client of it.
 
