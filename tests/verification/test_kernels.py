@@ -23,10 +23,7 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "kernels.py"
 STEPPED = {"stack", "ion_film", "volatile", "vteam", "yakopcic", "stanford", "synapse"}
 # compiled functions that no case calls, and why
-SILENT = {
-    "compact._volatile.log_conductance": "nothing calls it",
-    "pipeline.crossbar._lines.solve_columns": "nothing calls it",
-}
+SILENT: dict[str, str] = {}
 
 
 def _cases():
