@@ -21,10 +21,12 @@ growth = njit(cache=True)(laws.growth)
 relaxation = njit(cache=True)(laws.relaxation)
 relaxation_share = njit(cache=True)(laws.relaxation_share)
 relaxed = njit(cache=True)(laws.relaxed)
+time_norm = njit(cache=True)(laws.time_norm)
 log_sinhc = njit(cache=True)(laws.log_sinhc)
 
+ACTIVE = 0.1  # a voltage opens a new cycle if it grows at more than this share of the relaxation rate
+BROKEN = 0.5  # state below which the next cycle has a new filament
 MOST_STEPS = 1_000_000  # in one segment; a well-posed one takes tens
-ACTIVE = 0.01  # a voltage opens a new cycle if it grows at more than this share of the relaxation rate
 
 
 class Law(NamedTuple):
@@ -137,11 +139,18 @@ def rosenbrock(x, f, J, f_t, h):
         phi_1 = 1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0))
         phi_2 = 0.5 + z * (1.0 / 6.0 + z * (1.0 / 24.0 + z / 120.0))
     elif z > 50.0:  # a step that the error control will refuse
-        return 2.0
+        return math.inf
     else:
         phi_1 = math.expm1(z) / z
         phi_2 = (phi_1 - 1.0) / z
-    return min(max(x + h * (phi_1 * f + h * phi_2 * f_t), 0.0), 1.0)
+    return x + h * (phi_1 * f + h * phi_2 * f_t)
+
+
+@njit(cache=True)
+def inside(x, tolerance):
+    """Whether a state lies in [0, 1], but for the error of a step. One that does not is refused: cut to the bound it
+    would look exact."""
+    return -tolerance <= x <= 1.0 + tolerance
 
 
 @njit(cache=True)
@@ -197,16 +206,17 @@ def driven(x, V_0, V_1, duration, I_cc, law, tolerance):
             fresh = False
         whole = rosenbrock(x, f, J, f_t, h)
         half = rosenbrock(x, f, J, f_t, 0.5 * h)
-        if whole <= 1.0 and half <= 1.0:
+        fine = math.inf
+        if inside(whole, tolerance) and inside(half, tolerance):
+            half = min(max(half, 0.0), 1.0)
             guess = w + log_slope * (half - x)
             f_h, J_h, f_th, w_h, slope_h = linearised(half, V + 0.5 * ramp * h, ramp, ln_I, law, guess)
             fine = rosenbrock(half, f_h, J_h, f_th, 0.5 * h)
-        else:
-            fine = 2.0
-        if fine <= 1.0:
+        if inside(fine, tolerance):
             error = abs(fine - whole) / 3.0
             if error <= tolerance:
-                error = max(error, kink_error(x, w, log_slope, fine, V + ramp * h, ln_I, h, law))
+                end = min(max(fine, 0.0), 1.0)
+                error = max(error, kink_error(x, w, log_slope, end, V + ramp * h, ln_I, h, law))
             factor = min(max(0.9 * np.cbrt(tolerance / max(error, 1e-30)), 0.1), 5.0)
         else:
             error, factor = 1.0, 0.1
@@ -224,8 +234,8 @@ def driven(x, V_0, V_1, duration, I_cc, law, tolerance):
 
 
 @njit(cache=True)
-def run(times, voltages, limits, samples, state, law, factors, spreads, random, tolerance, out_x, out_V, out_cycle):
-    """One device under one waveform; fills state, device voltage and cycle at the samples. Returns the final state.
+def run(times, voltages, limits, samples, state, law, factors, spreads, random, tolerance, out_x, out_V, out_filament):
+    """One device under one waveform; fills state, device voltage and filament at the samples. Returns the final state.
 
     factors: growth and relaxation-time factor of the device. spreads: standard deviations of the logarithm of both
     from cycle to cycle. random: deviates of both, shape (cycles, 2); empty for the typical device. A cycle
@@ -233,45 +243,69 @@ def run(times, voltages, limits, samples, state, law, factors, spreads, random, 
     corners of the waveform lie. Its relaxation time holds where no filament grows: what spreads is when a filament that
     is left to itself breaks, not how large the one is that growth and relaxation balance.
     """
-    x, sample, cycle = state, 0, 0
+    x, sample, cycle, filament = state, 0, 0, 0
     law = _scaled(law, factors[0], factors[1])
     rest_V = resting_voltage(law)
     spread = random.shape[0] > 0 and spreads[1] > 0.0
     split_V = rest_V if spread else -math.inf  # one law rules where nothing differs
     now, resting = law, law
+    if random.shape[0] > 0:
+        now, resting = _drawn(law, spreads, random[0])
+        cycle = 1
     armed = False
     for k in range(times.size - 1):
         V_0, V_1 = voltages[k], voltages[k + 1]
         armed = armed or V_0 <= 0.0
         growing = armed and max(V_0, V_1) > rest_V
+        below = resting  # the last draw holds until the ramp has left the voltages of rest
         if growing:
             armed = False
-        if (growing or k == 0) and random.shape[0] > 0:
-            now = _scaled(law, math.exp(spreads[0] * random[cycle, 0]), 1.0)
-            resting = _scaled(now, 1.0, math.exp(spreads[1] * random[cycle, 1]))
-            cycle += 1
+            if random.shape[0] > 0:
+                now, resting = _drawn(law, spreads, random[cycle])
+                filament = cycle if x < BROKEN else filament
+                cycle += 1
         t, V = times[k], V_0
         while sample < samples.size and samples[sample] <= times[k + 1]:
             if samples[sample] > t:
                 share = (samples[sample] - times[k]) / (times[k + 1] - times[k])
                 V_s = V_0 + (V_1 - V_0) * share
-                x = advance(x, V, V_s, samples[sample] - t, limits[k], now, resting, split_V, tolerance)
+                x = advance(x, V, V_s, samples[sample] - t, limits[k], now, below, split_V, tolerance)
                 t, V = samples[sample], V_s
             out_x[sample] = x
             out_V[sample] = device_voltage(x, V, limits[k], now)
-            out_cycle[sample] = max(cycle - 1, 0)
+            out_filament[sample] = filament
             sample += 1
         if t < times[k + 1]:
-            x = advance(x, V, V_1, times[k + 1] - t, limits[k], now, resting, split_V, tolerance)
+            x = advance(x, V, V_1, times[k + 1] - t, limits[k], now, below, split_V, tolerance)
     return x
 
 
 @njit(cache=True)
 def resting_voltage(law):
-    """Voltage above which a filament can grow: its growth rate is more than `ACTIVE` of the relaxation rate."""
+    """Voltage above which a filament can grow: its growth rate is more than `ACTIVE` of the relaxation rate there."""
     if law.growth_Hz == 0.0:
         return math.inf
-    return law.growth_V * math.log1p(ACTIVE * law.relaxation_Hz / law.growth_Hz)
+    grows = law.growth_Hz * time_norm(law.growth_acceleration)
+    relaxes = ACTIVE * law.relaxation_Hz * time_norm(law.relaxation_acceleration)
+    # without a voltage on the relaxation; with one the balance lies lower, and the ratio of the rates rises throughout
+    high = law.growth_V * math.log1p(relaxes / grows)
+    if law.relaxation_V == math.inf:
+        return high
+    low = 0.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if growth_rate(middle, grows, law.growth_V) < relaxes * relaxation_share(middle, law.relaxation_V):
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+@njit(cache=True)
+def _drawn(law, spreads, deviates):
+    """Laws of one cycle: while a filament can grow, and while it rests."""
+    now = _scaled(law, math.exp(spreads[0] * deviates[0]), 1.0)
+    return now, _scaled(now, 1.0, math.exp(spreads[1] * deviates[1]))
 
 
 @njit(cache=True)
@@ -291,10 +325,23 @@ def _scaled(law, growth_factor, time_factor):
 
 @njit(cache=True)
 def run_patterns(
-    times, voltages, limits, starts, samples, law, factors, spreads, random, draws, tolerance, out_x, out_V, out_cycle
+    times,
+    voltages,
+    limits,
+    starts,
+    samples,
+    law,
+    factors,
+    spreads,
+    random,
+    draws,
+    tolerance,
+    out_x,
+    out_V,
+    out_filament,
 ):
     """Many waveforms, concatenated: pattern i has the corners starts[i]:starts[i + 1], its own device factors and
-    the random numbers draws[i]:draws[i + 1], which its cycles count."""
+    the random numbers draws[i]:draws[i + 1], which its filaments count."""
     for i in range(starts.size - 1):
         a, b = starts[i], starts[i + 1]
         run(
@@ -310,6 +357,6 @@ def run_patterns(
             tolerance,
             out_x[i],
             out_V[i],
-            out_cycle[i],
+            out_filament[i],
         )
-        out_cycle[i] += draws[i]
+        out_filament[i] += draws[i]

@@ -12,8 +12,17 @@ from scipy import optimize, stats
 
 from ..physics.errors import ConvergenceError, InputError
 
-__all__ = ["Estimate", "lack_of_fit", "lognormal_times", "repeat_spread", "weibull", "weibull_times"]
+__all__ = [
+    "Estimate",
+    "lack_of_fit",
+    "lognormal_times",
+    "repeat_spread",
+    "weibull",
+    "weibull_times",
+    "width_likelihood",
+]
 
+_EQUAL = 1e-9  # of ln t: times that are one
 _WIDTH = math.pi / math.sqrt(6.0)  # standard deviation of ln t of the Weibull law with shape 1
 
 
@@ -162,6 +171,29 @@ def weibull(ln_t: NDArray[np.float64], late: NDArray[np.bool_]) -> tuple[float, 
     return location + centre, shape, covariance
 
 
+def width_likelihood(ln_t: NDArray[np.float64], late: NDArray[np.bool_], width: float, law: str) -> float:
+    """Largest log-likelihood of times whose logarithms have this standard deviation, over their location.
+
+    `law` is "weibull" or "lognormal"; the density is that of ln t.
+    """
+    events = ~late
+    if law == "weibull":
+        shape = _WIDTH / width
+        y = ln_t - ln_t.max()
+        w = np.exp(shape * y)
+        z = shape * y - math.log(float(w.sum()) / float(events.sum()))
+        return float((math.log(shape) + z[events]).sum() - np.exp(z).sum())
+
+    def negative(mean: float) -> float:
+        z = (ln_t - mean) / width
+        return float(-(stats.norm.logpdf(z[events]) - math.log(width)).sum() - stats.norm.logsf(z[late]).sum())
+
+    if events.all():
+        return -negative(float(ln_t.mean()))
+    low, high = float(ln_t.min()) - width, float(ln_t.max()) + 10.0 * width
+    return -float(optimize.minimize_scalar(negative, bounds=(low, high), method="bounded").fun)
+
+
 def weibull_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     """Mean and standard deviation of ln t of Weibull times, some of which are only known to be longer than observed.
 
@@ -179,14 +211,23 @@ def weibull_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     ------
     InputError
         As for :func:`lognormal_times`.
-    ConvergenceError
-        If all times are equal.
+
+    Notes
+    -----
+    The standard deviation is that of the likelihood, corrected for the number of events.
     """
     t, late = _times(times_s, censored)
-    ln_scale, shape, covariance = weibull(np.log(t), late)
+    y = np.log(t)
+    if np.ptp(y) < _EQUAL:
+        return Estimate(np.array([y.mean(), 0.0]), np.zeros(2))
+    ln_scale, shape, covariance = weibull(y, late)
+    # the likelihood leaves the square of the width 0.9 / events short (simulated for 4 to 50; 0.83 to 0.99)
+    whole = (1.0 - 0.9 / float((~late).sum())) ** -0.5
     jacobian = np.array([[1.0, -np.euler_gamma], [0.0, _WIDTH]])
     errors = np.sqrt(np.diag(jacobian @ covariance @ jacobian.T))
-    return Estimate(np.array([ln_scale - np.euler_gamma / shape, _WIDTH / shape]), errors)
+    width = _WIDTH / shape
+    # the mean from the width as it was fitted: both belong together
+    return Estimate(np.array([ln_scale - np.euler_gamma / shape, whole * width]), errors * np.array([1.0, whole]))
 
 
 def repeat_spread(x: ArrayLike, y: ArrayLike, noise: ArrayLike = 0.0) -> Estimate:

@@ -53,14 +53,15 @@ class Volatile(CompactModel):
     x = 1/e, at `reference_temperature_K`; it follows Arrhenius' law with `relaxation_barrier_eV`, if estimated.
 
     Spread: k_0 and tau are lognormal around the typical device (the median), once for each device and once for each
-    cycle; a cycle begins when a voltage that can grow begins. The draw of tau for a cycle holds once the voltage is one
-    that cannot grow (growth rate below 1 % of the relaxation rate): when a filament left to itself breaks is random,
-    the size at which growth and relaxation balance is not. With `relaxation_weibull` 1 tau is Weibull from cycle to
-    cycle, of equal median and standard deviation of ln tau; the shape is pi / (sqrt(6) `relaxation_spread_cycle`), so
-    a spread of 1.28 is the exponential law of a filament that one random event breaks. With `on_spread` ln G of a
-    filament is off by x times a normal number, once for each cycle: contacts differ by an atom. Read noise multiplies
-    the conductance by a lognormal factor of relative width sqrt(read_noise^2 + (read_noise_floor / G)^2), independent
-    at each instant. All are zero unless estimated.
+    cycle; a cycle begins when a voltage that can grow begins, one at which the growth rate is above a tenth of the
+    relaxation rate. The draw of tau for a cycle holds below that voltage: when a filament left to itself breaks is
+    random, the size at which growth and relaxation balance is not. With `relaxation_weibull` 1 tau is Weibull from
+    cycle to cycle, of equal median and standard deviation of ln tau; the shape is pi / (sqrt(6)
+    `relaxation_spread_cycle`), so a spread of 1.28 is the exponential law of a filament that one random event breaks.
+    With `on_spread` ln G of a filament is off by x times a normal number: contacts differ by an atom. A cycle that
+    finds x below 0.5 has a new filament. The scatter is that of a read; it does not act back on the growth. Read noise
+    multiplies the conductance by a lognormal factor of relative width sqrt(read_noise^2 + (read_noise_floor / G)^2),
+    independent at each instant. All are zero unless estimated.
 
     Valid up to twice the largest compliance that the model was fitted to: a larger one makes thicker filaments,
     which last longer.
@@ -99,7 +100,7 @@ class Volatile(CompactModel):
         "relaxation_spread_cycle": Quantity("1", 0.0, 5.0, "std of ln tau from cycle to cycle", 0.0),
         "relaxation_weibull": Quantity("1", 0.0, 1.0, "law of tau from cycle to cycle: 1 Weibull, 0 log-normal", 0.0),
         "relaxation_spread_device": Quantity("1", 0.0, 5.0, "std of ln tau from device to device", 0.0),
-        "on_spread": Quantity("1", 0.0, 5.0, "std of ln G of the closed filament from cycle to cycle", 0.0),
+        "on_spread": Quantity("1", 0.0, 5.0, "std of ln G of a filament, as read, from one to the next", 0.0),
         "read_noise": Quantity("1", 0.0, 5.0, "relative standard deviation of a read", 0.0),
         "read_noise_floor_S": Quantity("S", 0.0, 1.0, "standard deviation of a read of a small conductance", 0.0),
         "largest_compliance_A": Quantity("A", 0.0, math.inf, "largest compliance of the fitted traces", math.inf),
@@ -263,7 +264,8 @@ class Volatile(CompactModel):
         self._covered(waveform)
         times = waveform.times_s
         shape = (int(devices), int(cycles), times.size)
-        x, held, scatter, cycle = np.empty(shape), np.empty(shape), np.zeros(shape), np.empty(shape[-1], np.int64)
+        x, held, scatter = np.empty(shape), np.empty(shape), np.zeros(shape)
+        filament = np.empty(times.size, np.int64)
         law, spreads, draws = self._law(), self._cycle_spreads(), _cycles(waveform)
         for d in range(shape[0]):
             factors = self._device_factors(1, random)[0]
@@ -282,9 +284,9 @@ class Volatile(CompactModel):
                     float(tolerance),
                     x[d, c],
                     held[d, c],
-                    cycle,
+                    filament,
                 )
-                scatter[d, c] = self._scatter(draws, random)[cycle]
+                scatter[d, c] = self._scatter(draws, random)[filament]
         source, limit = waveform.voltage_at(times), waveform.compliance_at(times)
         conductance, held = self._read(x, held, scatter, source, limit, random)
         return self._trace(waveform, x, held, conductance, seed)
@@ -329,7 +331,7 @@ class Volatile(CompactModel):
             factors = self._device_factors(int(index.max()) + 1, random)[index]
         numbers = self._numbers(int(counts.sum()), random)
         shape = (len(waveforms), times.size)
-        x, held, cycle = np.empty(shape), np.empty(shape), np.empty(shape, np.int64)
+        x, held, filament = np.empty(shape), np.empty(shape), np.empty(shape, np.int64)
         _volatile.run_patterns(
             *self._joined(waveforms),
             times,
@@ -341,9 +343,9 @@ class Volatile(CompactModel):
             float(tolerance),
             x,
             held,
-            cycle,
+            filament,
         )
-        scatter = self._scatter(int(counts.sum()), random)[cycle]
+        scatter = self._scatter(int(counts.sum()), random)[filament]
         return self._noisy(self._conductance(x, held, scatter), random)
 
     # -- pieces ----------------------------------------------------------------------------------------------
@@ -372,7 +374,7 @@ class Volatile(CompactModel):
         return deviates(random.standard_normal((cycles, 2)), self.value("relaxation_weibull") == 1.0)
 
     def _scatter(self, cycles: int, random: np.random.Generator | None) -> NDArray[np.float64]:
-        """By how much ln G of the closed filament is off in each cycle."""
+        """By how much ln G of the filament of each cycle is off."""
         spread = self.value("on_spread")
         if random is None or spread == 0.0:
             return np.zeros(max(cycles, 1))

@@ -32,7 +32,8 @@ _LEAST_RATIO = 3.0  # G_on / G_off below which nothing has switched
 _BIC_GAIN = 10.0  # "very strong" evidence for a further parameter
 _POOR = 0.2  # of ln(G_on / G_off), root mean square
 _FOLLOWS = 0.1  # relative change of a parameter for each unit of an unknown one from which on it is unknown too
-_TIE = 2.0  # difference of scores within which the plainer variant is taken, and two laws are not told apart
+_TIE = 2.0  # difference of scores within which the plainer variant is taken
+_LAW = 4.0  # difference of AIC below which two laws are not told apart
 _STEP = 1e-4  # of the logarithms, for derivatives
 _RESOLUTION = 1e-6  # least residual that counts: accuracy of the integrator
 
@@ -107,7 +108,7 @@ def fit_volatile(
     candidates = [s for s in OPTIONAL[:2] if NAMES[s] not in fixed]
     targets = [e.typical() for e in ensembles]
     warnings = _coarse(ensembles, sets, "SETs") + _coarse(ensembles, rests, "relaxations")
-    weibull, lead = law_of(rests)
+    weibull, lead = law_of(rests, ensembles)
     if "relaxation_weibull" in fixed:
         weibull = fixed["relaxation_weibull"] == 1.0
     trials = []
@@ -206,9 +207,9 @@ def fit_volatile(
 def _law(weibull: bool, lead: float, count: int) -> FittedParameter:
     """The law of the relaxation times from cycle to cycle, as chosen."""
     ours, other = ("Weibull", "log-normal") if weibull else ("log-normal", "Weibull")
-    doubt = "" if lead >= _TIE else f"not identified: AIC tells the two laws apart by {lead:.1f} only"
+    doubt = "" if lead >= _LAW else f"not identified: AIC tells the two laws apart by {lead:.1f} only"
     origin = f"{count} relaxation times: AIC of the {ours} law {lead:.1f} below that of the {other} one"
-    return FittedParameter("relaxation_weibull", float(weibull), "1", None, "fixed", origin, doubt)
+    return FittedParameter("relaxation_weibull", float(weibull), "1", None, "fitted", origin, doubt)
 
 
 def _coarse(ensembles: list[Ensemble], groups: Any, what: str) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize
 
-from .characterise import Relaxation, SetTime, distribution, relaxations_of, set_times_of
+from .characterise import Relaxation, SetTime, relaxations_of, set_times_of
 from .characterise.pieces import stretches
 from .ensembles import Ensemble
-from .likelihood import lognormal_times, weibull_times
+from .likelihood import lognormal_times, weibull_times, width_likelihood
 from .parameters import FittedParameter
 from .volatile import deviates
 from .volatile_problem import VolatileProblem
@@ -22,8 +22,12 @@ from .volatile_problem import VolatileProblem
 __all__ = ["ENSEMBLE", "Match", "censored", "law_of", "match", "on_spread", "set_deviance", "spreads_of"]
 
 ENSEMBLE = 5  # runs from which on spreads and bootstrap mean something
+_ROUNDS = 10  # of simulation in a match, at most
+_MATCHED = 0.01  # relative difference of spreads, and of ln time, that is none
 _SIMULATED = 256  # runs of the model that the spreads are matched with
-_CERTAIN = 0.99  # probability below which a larger variance is chance
+_CERTAIN = 0.995  # share of bootstrap samples in which a variance must be larger
+_CLOSED = 0.7  # state from which on a filament is closed: half way, one still grows
+_EQUAL = 1e-9  # of ln t: times that are one
 _ROUNDING = 1e-10  # variance of ln G that is none
 
 Event = Relaxation | SetTime
@@ -44,16 +48,28 @@ def censored(rests: list[list[list[Relaxation]]]) -> int:
     return sum(r.censored for group in rests for run in group for r in run)
 
 
-def law_of(rests: list[list[list[Relaxation]]]) -> tuple[bool, float]:
+def law_of(rests: list[list[list[Relaxation]]], ensembles: Sequence[Ensemble]) -> tuple[bool, float]:
     """Whether a Weibull law describes the relaxation times better than a log-normal one, and by how much AIC.
 
-    Each group of equal stimulus has a median and a spread of its own; both laws have two parameters.
+    Times of equal stimulus, and of one device where devices repeat, have a median of their own; all have one spread.
     """
-    lead = 0.0
-    for _, times, late in _grouped(rests, False):
-        found = distribution(times, late)
-        if found.lognormal is not None and found.weibull is not None:
-            lead += found.lognormal.aic - found.weibull.aic
+    groups = []
+    for (k, _), times, late, runs in _grouped(rests, False):
+        devices = ensembles[k].devices[runs]
+        labels, counts = np.unique(devices, return_counts=True)
+        apart = [devices == d for d in labels] if labels.size > 1 and counts.min() > 1 else [np.full(times.size, True)]
+        groups += [(np.log(times[own]), late[own]) for own in apart if (~late[own]).sum() > 1]
+    if not groups or max(np.ptp(y) for y, _ in groups) < _EQUAL:
+        return False, 0.0
+
+    def negative(ln_width: float, law: str) -> float:
+        return -sum(width_likelihood(y, late, math.exp(ln_width), law) for y, late in groups)
+
+    lognormal, weibull = (
+        float(optimize.minimize_scalar(negative, bounds=(-7.0, 3.0), args=(law,), method="bounded").fun)
+        for law in ("lognormal", "weibull")
+    )
+    lead = 2.0 * (lognormal - weibull)
     return lead > 0.0, abs(lead)
 
 
@@ -68,6 +84,25 @@ class _Moments:
     count: int
 
 
+def _next(
+    sigma: NDArray[np.float64],
+    made: NDArray[np.float64],
+    seen: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    before: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+) -> NDArray[np.float64]:
+    """Better spreads: a secant in the variances, since what comes from elsewhere adds to them."""
+    out = sigma.copy()
+    for i in np.flatnonzero(known):
+        slope = max((made[i] / sigma[i]) ** 2, 1.0) if sigma[i] > 0.0 else 1.0
+        if before is not None and abs(sigma[i] ** 2 - before[0][i] ** 2) > 1e-6:
+            slope = (made[i] ** 2 - before[1][i] ** 2) / (sigma[i] ** 2 - before[0][i] ** 2)
+            slope = min(max(slope, 0.25), 4.0)
+        wanted = sigma[i] ** 2 + (seen[i] ** 2 - made[i] ** 2) / slope
+        out[i] = math.sqrt(min(max(wanted, 0.09 * sigma[i] ** 2), 9.0 * max(sigma[i], 1e-3) ** 2))
+    return out
+
+
 @dataclass(frozen=True)
 class Match:
     """Outcome of :func:`match`: shift of ln tau, and spreads of ln k_0 and ln tau with relative errors."""
@@ -80,15 +115,16 @@ class Match:
     on_variance: float = 0.0  # of ln G of simulated runs that are ON when a positive excursion ends
 
 
-def _grouped(groups: Groups, first_only: bool) -> Iterator[tuple[tuple[int, float], Any, Any]]:
-    """Times of equal stimulus and which are censored, where there are enough, by ensemble and start."""
+def _grouped(groups: Groups, first_only: bool) -> Iterator[tuple[tuple[int, float], Any, Any, Any]]:
+    """Times of equal stimulus, which are censored, and of which runs, where there are enough, by ensemble and start."""
     for k, group in enumerate(groups):
         collected = by_start(group)
         for start_s in sorted(collected)[: 1 if first_only else None]:
             times = np.array([event.time_s for _, event in collected[start_s]])
             late = np.array([event.censored for _, event in collected[start_s]])
+            runs = np.array([i for i, _ in collected[start_s]])
             if times.size >= ENSEMBLE and (~late).sum() >= 3:
-                yield (k, start_s), times, late
+                yield (k, start_s), times, late, runs
 
 
 def _moments(
@@ -103,7 +139,7 @@ def _moments(
     """
     found, used = [], {}
     estimate = weibull_times if weibull else lognormal_times
-    for at, times, late in _grouped(groups, first_only):
+    for at, times, late, _ in _grouped(groups, first_only):
         if weights is not None and at not in weights:
             continue
         e = estimate(times, late)
@@ -151,7 +187,9 @@ def match(
     random = np.random.default_rng(20220419)  # fixed, so that a fit has one answer
     shapes = [(_SIMULATED, e.waveform.time_s.size, 2) for e in problem.ensembles]
     draws = [deviates(random.standard_normal(shape), weibull) for shape in shapes]
-    for _ in range(6):
+    seen = np.array([m.spread if m is not None else math.nan for m in (seen_set, seen_rest)])
+    before: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    for _ in range(_ROUNDS):
         now = {**values, "relaxation_time_s": values["relaxation_time_s"] * math.exp(shift)}
         made_sets, made_rests, made_rows = [], [], []
         for e, target, numbers in zip(problem.ensembles, targets, draws, strict=True):
@@ -161,49 +199,70 @@ def match(
             made_rests.append([relaxations_of(e.time_s, e.voltage_V, row, low, high) for row in rows])
         made_set, _ = _moments(made_sets, True, use_set)
         made_rest, _ = _moments(made_rests, False, use_rest, weibull)
-        if seen_set is not None and made_set is not None and made_set.spread > 0:
-            sigma[0] *= min(max(seen_set.spread / made_set.spread, 0.3), 3.0)
-        if seen_rest is not None and made_rest is not None and made_rest.spread > 0:
-            sigma[1] *= min(max(seen_rest.spread / made_rest.spread, 0.3), 3.0)
-            if adjust:
-                shift += seen_rest.mean - made_rest.mean
+        made = np.array([m.spread if m is not None else math.nan for m in (made_set, made_rest)])
+        off = seen_rest.mean - made_rest.mean if adjust and seen_rest is not None and made_rest is not None else 0.0
+        known = np.isfinite(made) & np.isfinite(seen)
+        if abs(off) < _MATCHED and (np.abs(made - seen)[known] < _MATCHED * np.maximum(seen[known], 0.1)).all():
+            break
+        shift += off
+        sigma, before = _next(sigma, made, seen, known, before), (sigma, made)
     spreads = [
         None if m is None else (float(s), m.spread_error / max(m.spread, 1e-12), m.count)
         for m, s in zip((seen_set, seen_rest), sigma, strict=True)
     ]
     error = seen_rest.mean_error if seen_rest is not None and adjust else None
     share = float(np.mean([not s.censored for group in made_sets for run in group for s in run[:1]]))
-    return Match(shift, error, spreads[0], spreads[1], share, _on_variance(made_rows, problem.ensembles, low, high)[0])
+    return Match(
+        shift, error, spreads[0], spreads[1], share, _pooled(_closed(made_rows, problem.ensembles, low, high))[0]
+    )
 
 
-def _on_variance(rows: Sequence[Any], ensembles: Sequence[Ensemble], low: float, high: float) -> tuple[float, int]:
-    """Variance of ln G over runs that are ON at the end of the same positive excursion, pooled; degrees of freedom."""
-    total, freedom = 0.0, 0
-    for e, found in zip(ensembles, rows, strict=True):
-        matrix = np.asarray(found)
-        for _, last in stretches(e.voltage_V > 0.0):
-            y = matrix[:, last]
-            y = y[y > 0.5 * (low + high)]
+def _closed(rows: Sequence[Any], ensembles: Sequence[Ensemble], low: float, high: float) -> list[NDArray[np.float64]]:
+    """ln G at the end of each positive excursion, of the runs that were closed in all of its last third.
+
+    One that has only just SET still grows, and differs by that.
+    """
+    found = []
+    for e, matrix in zip(ensembles, rows, strict=True):
+        ln_g = np.asarray(matrix)
+        for first, last in stretches(e.voltage_V > 0.0):
+            begin = np.searchsorted(e.time_s, e.time_s[last] - (e.time_s[last] - e.time_s[first]) / 3.0)
+            closed = ln_g[:, begin : last + 1] > low + _CLOSED * (high - low)
+            y = ln_g[closed.all(axis=1), last]
             if y.size >= ENSEMBLE:
-                total += float(((y - y.mean()) ** 2).sum())
-                freedom += y.size - 1
-    return (total / freedom if freedom else 0.0), freedom
+                found.append(y)
+    return found
+
+
+def _pooled(groups: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
+    """Variance within groups and its degrees of freedom."""
+    freedom = sum(y.size - 1 for y in groups)
+    return (sum(float(((y - y.mean()) ** 2).sum()) for y in groups) / freedom if freedom else 0.0), freedom
 
 
 def on_spread(
     matched: Match, ensembles: Sequence[Ensemble], low: float, high: float, noise: float
 ) -> FittedParameter | None:
-    """Spread of ln G of the closed filament beyond that of simulated runs and of a read; None without enough runs."""
-    name = "on_spread"
-    seen, freedom = _on_variance([e.ln_conductance for e in ensembles], ensembles, low, high)
+    """Spread of ln G of a filament beyond that of simulated runs and of a read; None without enough runs.
+
+    There is one if the variance of 99.5 % of bootstrap samples exceeds theirs: a few late SETs make none.
+    """
+    name, groups = "on_spread", _closed([e.ln_conductance for e in ensembles], ensembles, low, high)
+    seen, freedom = _pooled(groups)
     if not freedom:
         return None
     rest = matched.on_variance + noise**2
+    # what growth leaves is known as its spread is: two standard errors more of it may hide in the runs
+    doubted = matched.on_variance * (1.0 + 2.0 * (matched.growth[1] if matched.growth else 0.0)) ** 2 + noise**2
     text = f"ln G at the end of positive excursions, {freedom} degrees of freedom"
-    if seen <= rest * float(stats.chi2.ppf(_CERTAIN, freedom)) / freedom or seen < _ROUNDING:
+    random = np.random.default_rng(20220419)  # fixed, so that a fit has one answer
+    drawn = [_pooled([y[random.integers(0, y.size, y.size)] for y in groups])[0] for _ in range(400)]
+    several = any(np.unique(e.devices).size > 1 for e in ensembles)
+    doubt = "of cycles and of devices, which are not told apart" if several else ""
+    if np.quantile(drawn, 1.0 - _CERTAIN) <= doubted or seen - rest < _ROUNDING:
         return FittedParameter(name, 0.0, "1", None, "fitted", f"{text}: no more than growth and reads give")
     sigma = math.sqrt(seen - rest)
-    return FittedParameter(name, sigma, "1", seen / sigma / math.sqrt(2.0 * freedom), "fitted", text)
+    return FittedParameter(name, sigma, "1", float(np.std(drawn, ddof=1)) / (2.0 * sigma), "fitted", text, doubt)
 
 
 def set_deviance(sets: Groups, share: float) -> float:
@@ -252,29 +311,33 @@ def spreads_of(
 
 
 def device_share(groups: Groups, ensembles: list[Ensemble]) -> tuple[float, int, bool]:
-    """Share of the variance of ln time that lies between devices (one-way analysis of variance, pooled).
+    """Share of the variance of ln time that lies between devices (one-way analysis of variance).
 
-    Returns the share, the number of devices, and whether devices and cycles are separable at all.
+    Each time counts from the mean of those with the same stimulus, so all excursions of a device tell about it. Returns
+    the share, the number of devices, and whether devices and cycles are separable at all.
     """
-    inner, outer, count, separable = 0.0, 0.0, 1, False
-    for e, group in zip(ensembles, groups, strict=True):
+    labels, values, lost = [], [], 0
+    for k, (e, group) in enumerate(zip(ensembles, groups, strict=True)):
         for events in by_start(group).values():
-            kept = [(e.devices[i], math.log(event.time_s)) for i, event in events if not event.censored]
-            devices, y = np.array([d for d, _ in kept]), np.array([v for _, v in kept])
-            labels, counts = np.unique(devices, return_counts=True)
-            if labels.size < 2:
+            kept = [(k, int(e.devices[i])) for i, event in events if not event.censored]
+            y = np.array([math.log(event.time_s) for _, event in events if not event.censored])
+            if len(set(kept)) < 2:
                 continue
-            count = max(count, labels.size)
-            if counts.max() == 1:
-                continue
-            separable = True
-            means = np.array([y[devices == d].mean() for d in labels])
-            within = sum(((y[devices == d] - m) ** 2).sum() for d, m in zip(labels, means, strict=True))
-            within /= y.size - labels.size
-            between = float((counts * (means - y.mean()) ** 2).sum() / (labels.size - 1))
-            effective = (y.size - (counts**2).sum() / y.size) / (labels.size - 1)
-            inner += within * y.size
-            outer += max(between - within, 0.0) / effective * y.size
-    if not separable:
-        return 1.0, count, False
-    return outer / max(inner + outer, 1e-300), count, True
+            labels += kept
+            values += list(y - y.mean())
+            lost += 1
+    if not labels:
+        return 1.0, 1, False
+    names, index = np.unique(np.array(labels), axis=0, return_inverse=True)
+    index, y = index.ravel(), np.array(values)
+    counts = np.bincount(index)
+    ensembles_seen = np.unique(names[:, 0]).size
+    freedom = y.size - counts.size - lost + ensembles_seen
+    if counts.max() == 1 or freedom < 1:
+        return 1.0, int(counts.size), False
+    means = np.bincount(index, y) / counts
+    within = float(((y - means[index]) ** 2).sum()) / freedom
+    between = float((counts * means**2).sum()) / max(counts.size - ensembles_seen, 1)
+    effective = (y.size - float((counts**2).sum()) / y.size) / max(counts.size - ensembles_seen, 1)
+    device = max(between - within, 0.0) / effective
+    return device / max(within + device, 1e-300), int(counts.size), True

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..physics.device import Device
-from ..physics.errors import InputError, ValidityError
+from ..physics.errors import ConvergenceError, InputError, ValidityError
 from . import chain
 
 __all__ = ["Conditions", "card_of", "confirmed", "memory_s", "network_of", "played"]
@@ -77,22 +77,30 @@ def played(
 
 
 def confirmed(card: Device, chosen: Mapping[str, float], s: Any, number: int) -> dict[str, Any]:
-    """One direct check: KMC with seeds of its own, a full fit, and a network with seeds of its own."""
+    """One direct check: KMC with seeds of its own, a full fit, and a network with seeds of its own.
+
+    Returns ``failure``, in words, where the device does not switch or the model does not hold.
+    """
     from ..compact import Volatile
 
-    record = chain.reference(
-        card_of(card, chosen),
-        compliance_A=chosen["compliance_A"],
-        width_s=chosen["spike_width_s"],
-        entropy=[s.seed, 21, number],
-        temperature_K=s.temperature_K,
-    )
-    cell = Volatile.from_dict(record)
     network = network_of(chosen, s.conditions, 10 * s.per_class)
     seed = [s.seed, 22, number]
+    try:
+        record = chain.reference(
+            card_of(card, chosen),
+            compliance_A=chosen["compliance_A"],
+            width_s=chosen["spike_width_s"],
+            entropy=[s.seed, 21, number],
+            temperature_K=s.temperature_K,
+        )
+        cell = Volatile.from_dict(record)
+        outcome = network.run(cell, seed, trainings=3, ladder=True)
+        memory = memory_s(cell, network, seed)
+    except (InputError, ValidityError, ConvergenceError) as error:
+        return {"failure": f"{type(error).__name__}: {error}"}
     return {
-        **network.run(cell, seed, trainings=3, ladder=True),
-        "memory_s": memory_s(cell, network, seed),
+        **outcome,
+        "memory_s": memory,
         "relaxation_time_s": cell.value("relaxation_time_s"),
         "relaxation_spread_cycle": cell.value("relaxation_spread_cycle"),
         "growth_rate_Hz": cell.value("growth_rate_Hz"),

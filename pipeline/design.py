@@ -85,6 +85,8 @@ class Settings:
     def __post_init__(self) -> None:
         least = {"seed": 0, "cards": 20, "replicas": 5, "candidates": 20, "per_class": 20}
         least |= {"finalists": 1, "confirmations": 2}
+        if self.confirmations > _FINALIST_SEED:
+            raise InputError("confirmations is out of range", got=self.confirmations, allowed=f"<= {_FINALIST_SEED}")
         for name, low in least.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not math.isfinite(value) or int(value) != value or value < low:
@@ -254,7 +256,7 @@ def design(
     InputError, DataError
         If the card or a setting is wrong.
     ValidityError
-        If too few cards switch, or no candidate keeps the bounds.
+        If too few cards switch, no candidate of the search keeps the bounds, or none of the last works in KMC.
 
     Notes
     -----
@@ -282,7 +284,7 @@ def design(
         winner = finalists[0]["design"]
         checks = check([old, winner], range(s.confirmations), "confirm", step("confirm"))
         grid = _map(cache, cell, old, s, workers, step("map"))
-    paper_runs, winner_runs = checks
+    paper_runs, winner_runs = (_worked(runs, who) for runs, who in zip(checks, _WHO, strict=True))
     mechanism = cache.run(
         "mechanism",
         {"cell": cell.to_dict(), "designs": [old, winner], "settings": asdict(s), "cards": model["key"]},
@@ -331,6 +333,7 @@ def design(
     return results
 
 
+_WHO = ("The device to beat", "The winner")
 _FINALIST_RUNS = 2
 _FINALIST_SEED = 1000  # far from the numbers of the confirmations
 
@@ -367,8 +370,12 @@ def _finalists(
     designs = [row["design"] for row in last[: check.s.finalists]]
     numbers = range(_FINALIST_SEED, _FINALIST_SEED + _FINALIST_RUNS)
     paper_runs, *runs = check([old, *designs], numbers, "finalists", tell)
-    first, rows = _summary(old, paper_runs), []
+    first, rows, dropped = _summary(old, _worked(paper_runs, "The device to beat")), [], []
     for row, found in zip(last, runs, strict=False):
+        failed = [one["failure"] for one in found if "failure" in one]
+        if failed:
+            dropped.append({"design": row["design"], "promised": row["accuracy"], "failure": failed[0]})
+            continue
         mean = _summary(row["design"], found)
         rows.append(
             {
@@ -378,7 +385,21 @@ def _finalists(
                 "within_bounds": _kept({"paper": first, "winner": mean}, check.s),
             }
         )
-    return sorted(rows, key=lambda row: (not row["within_bounds"], -row["accuracy"]))
+    if not rows:
+        raise ValidityError(
+            "None of the designs that the search ended with works in KMC",
+            got=dropped[0]["failure"],
+            action="Raise --cards: the surrogates know of switching devices only",
+        )
+    return [*sorted(rows, key=lambda row: (not row["within_bounds"], -row["accuracy"])), *dropped]
+
+
+def _worked(runs: list[dict[str, Any]], who: str) -> list[dict[str, Any]]:
+    """The runs, if none of them failed."""
+    for row in runs:
+        if "failure" in row:
+            raise ValidityError(f"{who} does not work in KMC", got=row["failure"])
+    return runs
 
 
 def _version() -> str:
@@ -517,7 +538,7 @@ def _search(
     winner["predicted"] = predicted(model, winner["design"])
     first = {key: value for key, value in rows[0].items() if key != "place"}
     last = [{k: v for k, v in row.items() if k != "place"} for row in allowed]
-    return {"rounds": rounds, "paper": first, "winner": winner, "runners_up": last[1:6], "last": last}
+    return {"rounds": rounds, "paper": first, "promised": winner, "last": last}
 
 
 def _map(

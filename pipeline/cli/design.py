@@ -119,6 +119,9 @@ def _choices(results: dict[str, Any]) -> Table:
 def _finalists(rows: list[dict[str, Any]]) -> Table:
     table = _new("What the search promised and KMC kept", "design", "promised", "in KMC", "writes", "bounds")
     for i, row in enumerate(rows):
+        if "failure" in row:
+            table.add_row(f"{i + 1}", f"{100 * row['promised']:.1f} %", escape(row["failure"]), "", "")
+            continue
         table.add_row(
             "[bold]winner[/]" if i == 0 else f"{i + 1}",
             f"{100 * row['promised']:.1f} %",

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from halidrift import Device
 from halidrift.physics.database import Database
-from halidrift.physics.errors import InputError
+from halidrift.physics.errors import InputError, ValidityError
 from halidrift.pipeline import chain
-from halidrift.pipeline.candidate import Conditions, card_of, memory_s
+from halidrift.pipeline.candidate import Conditions, card_of, confirmed, memory_s
 from halidrift.pipeline.cli import app
 from halidrift.pipeline.cli.explain import _ranges
 from halidrift.pipeline.design import _KEPT, _finalists, _kept, near_barriers, paper, variables
@@ -286,6 +286,38 @@ def test_what_a_search_promises_is_checked_in_kmc():
     assert [row["design"]["interval_s"] for row in found] == [3e-2, 1e-2, 2e-2]
     assert [row["within_bounds"] for row in found] == [True, True, False]
     assert [row["promised"] for row in found] == [0.93, 0.95, 0.94]
+
+
+def test_a_finalist_that_does_not_switch_leaves_the_place_to_the_next():
+    old = paper(CARD)
+    good = dict.fromkeys(_KEPT, 1.0) | {"accuracy_error": 0.01, "warnings": []}
+    bad = {"failure": "InputError: No switching in the traces"}
+
+    class Check:
+        s = DesignSettings(finalists=2)
+        rows = ([good, good], [good, bad], [good, good])
+
+        def __call__(self, designs, numbers, stage, tell):
+            return list(self.rows)
+
+    last = [{"design": {**old, "interval_s": t}, "accuracy": a} for t, a in ((1e-2, 0.95), (2e-2, 0.94))]
+    found = _finalists(Check(), old, last, lambda *_: None)
+    assert found[0]["design"]["interval_s"] == 2e-2
+    assert found[1] == {"design": last[0]["design"], "promised": 0.95, "failure": bad["failure"]}
+    Check.rows = ([good, good], [bad, bad], [bad, bad])
+    with pytest.raises(ValidityError, match="None of the designs"):
+        _finalists(Check(), old, last, lambda *_: None)
+    Check.rows = ([bad, good], [good, good], [good, good])
+    with pytest.raises(ValidityError, match="The device to beat"):
+        _finalists(Check(), old, last, lambda *_: None)
+
+
+def test_a_design_that_does_not_switch_is_told_in_words():
+    """15 pulses of KMC at a seventh of the compliance in the thickest film: nothing closes."""
+    chosen = {**paper(CARD), "film_thickness_m": 30e-9, "compliance_A": 0.3e-6, "spike_width_s": 1e-3}
+    found = confirmed(CARD, chosen, DesignSettings(), 0)
+    assert set(found) == {"failure"}
+    assert "InputError" in found["failure"]
 
 
 def _designed():

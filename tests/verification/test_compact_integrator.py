@@ -161,3 +161,63 @@ def test_what_spreads_is_when_a_filament_breaks_not_how_large_it_has_grown():
         cycles["state"].values[:, grown], np.tile(typical["state"].values[grown], (50, 1)), atol=1e-6
     )
     assert np.log(cycles["state"].values[:, -1]).std() > 0.5
+
+
+@pytest.mark.parametrize("s", [0.0, 20.0, 1e3])
+@pytest.mark.parametrize("duration_s", [6e-3, 20e-3, 80e-3])
+def test_a_rest_at_a_voltage_too_small_to_matter_is_a_rest(s, duration_s):
+    """One long segment from the closed state, nothing reported on the way: against the closed form of 0 V, 1e-5.
+
+    A step that leaves [0, 1] must be refused, not cut to the bound: cut twice it would seem without error.
+    """
+    cell = Volatile.of(**{**LINEAR, "relaxation_acceleration": s})
+    ends = [
+        cell.simulate(Waveform.hold(V, duration_s, samples=2), state=1.0)["state"].values[-1] for V in (0.0, 1e-9, 1e-3)
+    ]
+    assert ends[1] == pytest.approx(ends[0], abs=1e-5)
+    assert ends[2] == pytest.approx(ends[0], abs=1e-3)
+
+
+def test_a_corner_on_a_straight_ramp_changes_nothing():
+    """Spreads of everything; the ramp rises through the voltages of rest, from a closed filament: 1e-6 in the state."""
+    cell = Volatile.of(**LINEAR, relaxation_spread_cycle=1.2, growth_spread_cycle=0.5)
+    plain = Waveform(
+        np.array([0.0, 10e-3, 30e-3, 40e-3]), np.array([0.0, 1.0, 1.0, 0.0]), np.array(1e-6), np.array([40e-3])
+    )
+    bent = Waveform(
+        np.array([0.0, 1e-3, 3e-3, 10e-3, 30e-3, 37e-3, 40e-3]),
+        np.array([0.0, 0.1, 0.3, 1.0, 1.0, 0.3, 0.0]),
+        np.array(1e-6),
+        np.array([40e-3]),
+    )
+    for seed in range(5):
+        ends = [cell.simulate(w, rng=seed, state=0.9)["state"].values[-1] for w in (plain, bent)]
+        assert ends[0] == pytest.approx(ends[1], abs=1e-6)
+
+
+def test_a_filament_that_never_broke_is_the_same_one():
+    """Gaps of 0.1 ms: x stays above 0.5, so ln G, with the scatter of filaments, changes only as it does without."""
+    burst = Waveform.pulses(1.0, 20e-3, 20.1e-3, 5, compliance_A=1e-6, samples_per_period=201)
+    with_scatter = Volatile.of(**LINEAR, on_spread=0.5).simulate(burst, rng=4)
+    without = Volatile.of(**LINEAR).simulate(burst)
+    late = burst.times_s > 15e-3
+    assert without["state"].values[late].min() > 0.5
+    factor = (
+        np.log(with_scatter["conductance"].values / without["conductance"].values)[late] / without["state"].values[late]
+    )
+    assert np.ptp(factor) < 1e-9
+    assert abs(factor[0]) > 0.01
+
+
+def test_a_voltage_that_grows_opens_a_cycle_where_relaxation_is_held_back():
+    """0.65 V grows ten times as fast as it relaxes: relaxations after two pulses are independent draws."""
+    from halidrift.pipeline.chain import typical_cell
+
+    train = Waveform.pulses(0.65, 3.0, 3.2, 2, compliance_A=1e-6, samples_per_period=3200)
+    runs = typical_cell().simulate(train, rng=1, cycles=60)
+    t, x = train.times_s, runs["state"].values
+    gone = []
+    for k in range(2):
+        rest = (t > 3.2 * k + 3.0) & (t < 3.2 * k + 3.2)
+        gone.append([np.interp(-0.4, -row[rest], t[rest] - 3.2 * k - 3.0) for row in x])
+    assert abs(np.corrcoef(np.log(gone[0]), np.log(gone[1]))[0, 1]) < 0.4
