@@ -327,8 +327,8 @@ def scored(
     -------
     dict
         ``train_accuracy``, ``test_accuracy`` (0 to 1), ``counts`` (test patterns by true and predicted class),
-        ``test_patterns``; ``history`` of a delta rule; ``writes``, ``endurance_share``, ``worn_share`` and, where the
-        compliance is known, ``energy_J`` of the writes of an Icc readout.
+        ``test_patterns``; of the two linear readouts ``history``; of an Icc readout ``writes``, ``endurance_share``,
+        ``worn_share`` and, where the cell knows its compliance, ``energy_J`` (J, of all cells in training).
     """
     train, test = parts
     linear = isinstance(readout, DeltaRuleReadout | IccReadout)

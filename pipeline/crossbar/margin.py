@@ -274,7 +274,7 @@ def maximum_size(
 
 @dataclass(frozen=True)
 class Convention:
-    """One reading of eqs. (1) and (2) and what it gives; `on_off` is the range of on/off ratios that give `size`.
+    """One reading of eqs. (1) and (2), and the on/off ratios for which it gives a printed size.
 
     Attributes
     ----------

@@ -100,7 +100,7 @@ class State(NamedTuple):
     error_A : float, A
         Bound of the error of all terminal currents together.
     newton, iterations : int
-        Newton steps, and conjugate gradients in all of them.
+        Newton steps, and steps of conjugate gradients in all of them.
     """
 
     word_V: Array  # node voltages

@@ -52,8 +52,8 @@ def series(job: Campaign, film: str, protocol: str) -> tuple[np.ndarray, np.ndar
     Returns
     -------
     varied : array, shape (n,)
-        Interval (s), frequency (Hz), amplitude (V, negative), width (s) or number of spikes (1); of the last three empty if
-        the run failed.
+        Interval (s), frequency (Hz), amplitude (V, negative), width (s) or number of spikes (1); of the last three
+        empty if the run failed.
     index : array, shape (n,), 1
         A_n / A_1.
     """
