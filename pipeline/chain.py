@@ -321,7 +321,7 @@ class Network:
         Parameters
         ----------
         cell : Volatile
-            Plays the reservoir; anything with ``simulate`` or ``respond`` does.
+            Plays the reservoir; anything with ``simulate`` does.
         seed : sequence of int
             Of the trains, and of what device and readings draw.
 

@@ -476,8 +476,8 @@ def ranked(
     -------
     list of dict
         Fields of :class:`Input`; ``first``, ``total`` and the half-widths of their 95 % intervals;
-        ``accuracy_at_low`` and ``accuracy_at_high`` (at 5 % and 95 % of the distribution of the input); ``deviation_if_known`` (standard
-        deviation of the accuracy that would remain); ``verdict``.
+        ``accuracy_at_low`` and ``accuracy_at_high`` (at 5 % and 95 % of the distribution of the input);
+        ``deviation_if_known`` (standard deviation of the accuracy that would remain); ``verdict``.
     """
     names, function = joined.given(dict(fixed or {}))
     known = dict(zip(joined.names, joined.inputs, strict=True))
