@@ -162,6 +162,11 @@ class Volatile(CompactModel):
         temperature_K : float, K, 50 to 1000
             Another than `reference_temperature_K` needs `relaxation_barrier_eV`; only the relaxation time depends on
             it.
+
+        Raises
+        ------
+        InputError
+            If the temperature is out of bounds.
         """
         if not math.isfinite(temperature_K):  # nan would mean the reference temperature
             raise InputError("temperature_K is out of bounds", got=f"{temperature_K} K", allowed="50 to 1000 K")
