@@ -45,14 +45,36 @@ class Axis:
     high: float
 
     def value(self, u: float) -> float:
-        """Parameter at coordinate u."""
+        """Parameter at coordinate u.
+
+        Parameters
+        ----------
+        u : float
+            Not moved inside the bounds.
+
+        Returns
+        -------
+        float
+            In the unit of the parameter.
+        """
         if self.kind == "linear":
             return u * self.unit
         size = math.exp(min(max(u, -300.0), 300.0))
         return size if self.kind == "ln" else -size
 
     def coordinate(self, value: float) -> float:
-        """Coordinate of a parameter value, moved inside the bounds."""
+        """Coordinate of a parameter value, moved inside the bounds.
+
+        Parameters
+        ----------
+        value : float
+            In the unit of the parameter.
+
+        Returns
+        -------
+        float
+            Between :attr:`low` and :attr:`high`.
+        """
         if self.kind == "linear":
             u = value / self.unit
         else:
@@ -61,7 +83,18 @@ class Axis:
         return min(max(u, self.low), self.high)
 
     def slope(self, u: float) -> float:
-        """Derivative of the parameter with respect to its coordinate."""
+        """Derivative of the parameter with respect to its coordinate.
+
+        Parameters
+        ----------
+        u : float
+            Coordinate.
+
+        Returns
+        -------
+        float, >= 0
+            In the unit of the parameter; for "-ln" the magnitude of the derivative.
+        """
         return self.unit if self.kind == "linear" else abs(self.value(u))
 
 
@@ -83,7 +116,18 @@ class Window:
 
 
 def window_of(ensembles: Sequence[Ensemble]) -> Window:
-    """Orders of magnitude of these traces, a decade or so wider than what is seen."""
+    """Orders of magnitude of these traces, a decade or so wider than what is seen.
+
+    Parameters
+    ----------
+    ensembles : sequence of Ensemble
+        All traces of a fit.
+
+    Raises
+    ------
+    InputError
+        If the traces have no voltage, or no current flows in them.
+    """
     V = max(float(np.abs(e.voltage_V).max()) for e in ensembles)
     if V == 0.0:
         raise InputError("The traces have no voltage, so nothing drives the device", got="0 V throughout")
@@ -105,7 +149,20 @@ def window_of(ensembles: Sequence[Ensemble]) -> Window:
 
 
 def box_of(quantity: Quantity, window: Window) -> tuple[float, float]:
-    """Range in which the value of a parameter is looked for, by its unit; inside its own bounds."""
+    """Range in which the value of a parameter is looked for, by its unit; inside its own bounds.
+
+    Parameters
+    ----------
+    quantity : Quantity
+        What the model expects of the parameter: unit, bounds and default.
+    window : Window
+        Voltages, times, conductances and currents that the traces show.
+
+    Returns
+    -------
+    low, high : float
+        In the unit of the parameter.
+    """
     V, s, S, A = window.volt, window.second, window.siemens, window.ampere
     by_unit = {
         "V": V,
@@ -140,7 +197,17 @@ def box_of(quantity: Quantity, window: Window) -> tuple[float, float]:
 
 
 def axis_of(name: str, quantity: Quantity, box: tuple[float, float]) -> Axis:
-    """Coordinate of a parameter: logarithmic unless it is a share, signed or an energy."""
+    """Coordinate of a parameter: logarithmic unless it is a share, signed or an energy.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    quantity : Quantity
+        Its unit and bounds choose the kind of the coordinate.
+    box : tuple of float
+        From :func:`box_of`; a logarithmic coordinate ends four decades beyond it, or at the bounds of the parameter.
+    """
     low, high = quantity.low, quantity.high
     share = low >= 0.0 and high <= 1.0 and quantity.unit == "1" and (low == 0.0 or high / low < _NARROW)
     if quantity.unit == "eV" or share or low < 0.0 < high:

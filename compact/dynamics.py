@@ -121,8 +121,10 @@ class RateModel(CompactModel):
 
         Parameters
         ----------
-        state, device_voltage_V
-            As for :meth:`right_hand_side`.
+        state : float or array, shape (...,), or (..., states) for a model of several states
+            In :attr:`STATE_UNIT`, inside its bounds.
+        device_voltage_V : float or array, shape (...,), V
+            Across the device itself.
 
         Returns
         -------

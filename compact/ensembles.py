@@ -28,11 +28,14 @@ class Ensemble:
     name : str
         Which traces, for reports.
     waveform : Waveform
-    time_s, voltage_V : array, shape (time,)
-    ln_conductance : array, shape (runs, time)
+    time_s : array, shape (time,), s
+    voltage_V : array, shape (time,), V
+        Of the source.
+    ln_conductance : array, shape (runs, time), 1
+        ln(G / S).
     devices : array of int, shape (runs,)
         Device of each run; all zero where the traces name none.
-    temperature_K : float
+    temperature_K : float, K
     members : tuple of Dataset
         The one-dimensional runs.
     """
@@ -72,6 +75,16 @@ class Ensemble:
 
         The median, since a filament breaks abruptly and at random: the mean of such runs decays smoothly although
         none of them does, whereas the median is the run with the median break.
+
+        Parameters
+        ----------
+        chosen : array of int, shape (n,), optional
+            Indices of the runs, with repetition in a bootstrap; all runs if not given.
+
+        Returns
+        -------
+        array, shape (time,), 1
+            ln(G / S).
         """
         rows = self.ln_conductance if chosen is None else self.ln_conductance[chosen]
         return np.median(rows, axis=0) if rows.shape[0] >= 3 else rows.mean(axis=0)
@@ -88,12 +101,34 @@ def _temperature(trace: xr.Dataset) -> float:
 
 
 def sources_of(given: Iterable[xr.Dataset]) -> tuple[str, ...]:
-    """Bib keys of traces."""
+    """Bib keys of traces.
+
+    Parameters
+    ----------
+    given : iterable of Dataset
+        The keys are read from their attribute ``sources``.
+
+    Returns
+    -------
+    tuple of str
+        Sorted, each once.
+    """
     return tuple(sorted({key for trace in given for key in json.loads(trace.attrs.get("sources", "[]"))}))
 
 
 def gather(given: Sequence[xr.Dataset] | xr.Dataset) -> list[Ensemble]:
     """Sort traces, with any dimensions besides time, into ensembles of equal stimulus and temperature.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+        Runs count as one ensemble if waveform, temperature (within 1 mK) and instants are equal; the dimension
+        ``device`` names devices.
+
+    Returns
+    -------
+    list of Ensemble
+        In the order in which their first trace was given.
 
     Raises
     ------

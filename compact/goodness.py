@@ -265,6 +265,11 @@ def residuals(model: CompactModel, traces: Sequence[xr.Dataset] | xr.Dataset) ->
     model : CompactModel
     traces : Dataset or sequence of Dataset
 
+    Returns
+    -------
+    list of Residuals
+        One for each ensemble of equal stimulus and temperature.
+
     Raises
     ------
     ValidityError, ConvergenceError

@@ -97,8 +97,20 @@ def open_sides(
 
     Parameters
     ----------
-    residual, at, jacobian, sigma, low, high
-        As for :func:`secants`.
+    residual : callable of array, shape (n,), to array, shape (points,)
+        Observed less model at coordinates of the fit.
+    at : array, shape (n,)
+        The estimate, in coordinates.
+    jacobian : array, shape (points, n)
+        Derivative of the residuals there.
+    sigma : float, > 0
+        Standard deviation of an independent residual, in the unit of the residuals.
+    low, high : array, shape (n,)
+        Bounds, in coordinates.
+
+    Returns
+    -------
+    dict of int to {"below", "above"}
 
     Notes
     -----

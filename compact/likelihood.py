@@ -146,6 +146,25 @@ def weibull(ln_t: NDArray[np.float64], late: NDArray[np.bool_]) -> tuple[float, 
     """ln(scale) and shape of the Weibull law, and the covariance of (ln scale, 1 / shape).
 
     One equation for the shape, then the scale; the covariance from the observed information.
+
+    Parameters
+    ----------
+    ln_t : array, shape (n,), 1
+        ln(t / s) of each event, or of the time until which nothing happened.
+    late : array of bool, shape (n,)
+        Which are censored; one at least is not.
+
+    Returns
+    -------
+    ln_scale : float, 1
+        ln(scale / s).
+    shape : float, 1, > 0
+    covariance : array, shape (2, 2), 1
+
+    Raises
+    ------
+    ConvergenceError
+        If all times are equal, or the best law is narrower or wider than any device.
     """
     centre = float(ln_t.max())
     y, events = ln_t - centre, ~late
@@ -199,8 +218,9 @@ def weibull_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
 
     Parameters
     ----------
-    times_s, censored
-        As for :func:`lognormal_times`.
+    times_s : array, shape (n,), s, > 0
+        Times, or for censored entries the time until which nothing happened.
+    censored : array of bool, shape (n,)
 
     Returns
     -------

@@ -39,8 +39,12 @@ def fit_measured(
         Any that :func:`halidrift.compact.fit` takes.
     measured : Measurements or sequence of Dataset
         What :func:`halidrift.physics.measurements.read` returns, or its traces.
-    fixed, start, resamples
-        As for :func:`halidrift.compact.fit`.
+    fixed : mapping of str to float, optional
+        Parameters that are not fitted, by name.
+    start : mapping of str to float, optional
+        Starting values, by name.
+    resamples : int, >= 0
+        Bootstrap resamples, as for :func:`halidrift.compact.fit`.
 
     Returns
     -------

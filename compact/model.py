@@ -25,12 +25,24 @@ Rng = randomness.Rng
 
 
 def generator(rng: Rng) -> np.random.Generator | None:
-    """The generator that `rng` names; None stays None, the noise-free typical device."""
+    """The generator that `rng` names; None stays None, the noise-free typical device.
+
+    Parameters
+    ----------
+    rng : int, Generator or None
+        Seed, or a generator, which is used as it is.
+    """
     return None if rng is None else randomness.generator(rng)
 
 
 def seed_text(rng: Rng) -> str:
-    """What a trace records of `rng`."""
+    """What a trace records of `rng`.
+
+    Parameters
+    ----------
+    rng : int, Generator or None
+        None counts as no noise.
+    """
     return "none: typical device, no noise" if rng is None else randomness.describe(randomness.generator(rng))
 
 
@@ -119,6 +131,16 @@ class CompactModel(ABC):
     def value(self, name: str) -> float:
         """Value of one parameter.
 
+        Parameters
+        ----------
+        name : str
+            A key of ``QUANTITIES``.
+
+        Returns
+        -------
+        float
+            In the unit of the parameter; nan if it was not estimated.
+
         Raises
         ------
         InputError
@@ -131,7 +153,20 @@ class CompactModel(ABC):
         return self.parameters[name].value
 
     def with_values(self, *, reason: str = "set by the caller", **values: float) -> Self:
-        """A copy with other values, which count as assumed."""
+        """A copy with other values, which count as assumed.
+
+        Parameters
+        ----------
+        reason : str
+            Where the values come from; becomes their origin.
+        **values : float
+            By parameter name, in the unit of the model.
+
+        Raises
+        ------
+        InputError
+            If the model has no such parameter, or a value is out of bounds.
+        """
         table = self.parameters
         for name, value in values.items():
             self.value(name)
@@ -140,7 +175,15 @@ class CompactModel(ABC):
 
     @abstractmethod
     def simulate(self, waveform: Waveform, *, rng: Rng = None) -> xr.Dataset:
-        """The trace of one device under the waveform."""
+        """The trace of one device under the waveform.
+
+        Parameters
+        ----------
+        waveform : Waveform
+            Source voltage and compliance current.
+        rng : int, Generator or None
+            None simulates the typical device: medians, no noise.
+        """
 
     def respond(self, waveforms: Sequence[Waveform], times_s: ArrayLike, *, rng: Rng = None) -> NDArray[np.float64]:
         """Conductance of one device under each of many waveforms, from the fresh state, at common instants.
@@ -213,13 +256,26 @@ class CompactModel(ABC):
         return times
 
     def export(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model as a circuit element; see :func:`halidrift.compact.export.export`."""
+        """Write the model as a circuit element; see :func:`halidrift.compact.export.export`.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.sp``, ``.cir`` or ``.va``.
+        """
         from .export import export
 
         return export(self, path)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, JSON-serialisable, that :meth:`from_dict` reads back."""
+        """Plain data, JSON-serialisable, that :meth:`from_dict` reads back.
+
+        Returns
+        -------
+        dict
+            ``model`` (name of the class), ``parameters`` (:meth:`ParameterTable.to_list`), ``sources``, ``goodness``
+            (None for nan) and ``warnings``.
+        """
         return {
             "model": type(self).__name__,
             "parameters": self.parameters.to_list(),
@@ -231,6 +287,11 @@ class CompactModel(ABC):
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
         """The model that :meth:`to_dict` described.
+
+        Parameters
+        ----------
+        record : mapping
+            Of the same class.
 
         Raises
         ------

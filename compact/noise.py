@@ -24,6 +24,11 @@ def read_noise(ensembles: Sequence[Ensemble]) -> FittedParameter:
 
     The median of the fourth differences of ln G, so that jumps do not count; it needs a sampling several times finer
     than the changes of the state.
+
+    Parameters
+    ----------
+    ensembles : sequence of Ensemble
+        Instants around which the voltage turns or jumps are left out.
     """
     parts = []
     for e in ensembles:

@@ -129,7 +129,24 @@ def _is_retention(ensemble: Ensemble, set_V: float) -> bool:
 def fit_nonvolatile(
     ensembles: list[Ensemble], fixed: dict[str, float], start: dict[str, float], sources: tuple[str, ...]
 ) -> NonVolatile:
-    """Fit the non-volatile model; see :func:`halidrift.compact.fit`."""
+    """Fit the non-volatile model; see :func:`halidrift.compact.fit`.
+
+    Parameters
+    ----------
+    ensembles : list of Ensemble
+        Loops with a SET under a finite compliance.
+    fixed : dict of str to float
+        Parameters that are not fitted, in the units of the model.
+    start : dict of str to float
+        Starting values of slope and intercept of the conductance against the compliance; others are not used.
+    sources : tuple of str
+        Bib keys of the traces.
+
+    Raises
+    ------
+    InputError
+        If no sweep shows a SET, or one has no compliance.
+    """
     loops = [loop for e in ensembles for run in e.members if (loop := _loop(e, run)) is not None]
     if not loops:
         spans = [float(np.ptp(e.ln_conductance)) for e in ensembles]

@@ -50,7 +50,19 @@ class LnConductance:
         return "ln G: relative deviations count alike in every decade"
 
     def of(self, current_A: Array, conductance_S: Array) -> Array:
-        """The compared quantity, shape as the input."""
+        """The compared quantity, shape as the input.
+
+        Parameters
+        ----------
+        current_A : array, shape (...,), A
+            Not used.
+        conductance_S : array, shape (...,), S
+            Taken as 1e-18 S where it is smaller.
+
+        Returns
+        -------
+        array, shape (...,), 1
+        """
         return np.log(np.maximum(conductance_S, _FLOOR_S))
 
 
@@ -79,7 +91,18 @@ class AsinhCurrent:
         )
 
     def of(self, current_A: Array, conductance_S: Array) -> Array:
-        """The compared quantity, shape as the input."""
+        """The compared quantity, shape as the input.
+
+        Parameters
+        ----------
+        current_A : array, shape (...,), A
+        conductance_S : array, shape (...,), S
+            Not used.
+
+        Returns
+        -------
+        array, shape (...,), 1
+        """
         return np.arcsinh(current_A / (2.0 * self.scale_A))
 
 
@@ -105,7 +128,18 @@ class Conductance:
         return f"G / {self.scale_S:.3g} S: absolute deviations of a conductance that changes by less than {SWITCHING:g}"
 
     def of(self, current_A: Array, conductance_S: Array) -> Array:
-        """The compared quantity, shape as the input."""
+        """The compared quantity, shape as the input.
+
+        Parameters
+        ----------
+        current_A : array, shape (...,), A
+            Not used.
+        conductance_S : array, shape (...,), S
+
+        Returns
+        -------
+        array, shape (...,), 1
+        """
         return conductance_S / self.scale_S
 
 
@@ -113,7 +147,17 @@ Residual = LnConductance | AsinhCurrent | Conductance
 
 
 def span_of(ln_conductance: Array) -> float:
-    """ln(G_on / G_off): between the 2 % and the 98 % quantile of all instants."""
+    """ln(G_on / G_off): between the 2 % and the 98 % quantile of all instants.
+
+    Parameters
+    ----------
+    ln_conductance : array, shape (...,), 1
+        ln(G / S) of all traces together.
+
+    Returns
+    -------
+    float, 1, >= 0
+    """
     return float(np.quantile(ln_conductance, _HIGH) - np.quantile(ln_conductance, _LOW))
 
 
@@ -127,6 +171,16 @@ def _noise(values: Array) -> float:
 
 def choose(ensembles: Sequence[Ensemble]) -> Residual:
     """The residual that the data demand.
+
+    Parameters
+    ----------
+    ensembles : sequence of Ensemble
+        All traces of the fit.
+
+    Raises
+    ------
+    InputError
+        If no current flows in the traces.
 
     Notes
     -----
@@ -184,7 +238,27 @@ def of_trace(residual: Residual, trace: xr.Dataset) -> Array:
 
 
 def predicted(model: CompactModel, ensemble: Ensemble, residual: Residual, *, tolerance: float | None = None) -> Array:
-    """The compared quantity of the noise-free model under the stimulus of an ensemble, at its instants."""
+    """The compared quantity of the noise-free model under the stimulus of an ensemble, at its instants.
+
+    Parameters
+    ----------
+    model : CompactModel
+        Simulated at the temperature of the ensemble, if the model has one of its own.
+    ensemble : Ensemble
+    residual : Residual
+        Which quantity is compared.
+    tolerance : float, 1, in (0, 1), optional
+        Of the integration; that of the model, if not given.
+
+    Returns
+    -------
+    array, shape (time,), 1
+
+    Raises
+    ------
+    ValidityError, ConvergenceError
+        If the model refuses the stimulus.
+    """
     waveform, times = ensemble.waveform, ensemble.time_s
     at: Any = getattr(model, "at", None)
     own = getattr(model, "temperature_K", None)

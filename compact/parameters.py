@@ -99,6 +99,11 @@ class FittedParameter:
 class ParameterTable(Mapping[str, FittedParameter]):
     """The parameters of one model, in order; prints as a table.
 
+    Parameters
+    ----------
+    entries : tuple of FittedParameter
+        Each name once.
+
     Examples
     --------
     >>> print(ParameterTable((FittedParameter("relaxation_time_s", 6e-3, "s", 4e-4, "fitted", "24 relaxations"),)))
@@ -127,16 +132,37 @@ class ParameterTable(Mapping[str, FittedParameter]):
         return len(self.entries)
 
     def replaced(self, **entries: FittedParameter) -> ParameterTable:
-        """A copy in which these entries stand for those of the same name."""
+        """A copy in which these entries stand for those of the same name.
+
+        Parameters
+        ----------
+        **entries : FittedParameter
+            By name; a name that the table does not hold changes nothing.
+        """
         return ParameterTable(tuple(entries.get(entry.name, entry) for entry in self.entries))
 
     def scaled(self, name: str, value: float, reason: str) -> ParameterTable:
-        """A copy in which one parameter has another value, set by hand."""
+        """A copy in which one parameter has another value, set by hand.
+
+        Parameters
+        ----------
+        name : str
+        value : float
+            In the unit of the parameter.
+        reason : str
+            Becomes the origin of the entry, which counts as assumed and loses its standard error.
+        """
         changed = replace(self[name], value=value, standard_error=None, kind="assumed", origin=reason, warning="")
         return self.replaced(**{name: changed})
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Plain data; a value that is not finite becomes None, "inf" or "-inf"."""
+        """Plain data; a value that is not finite becomes None, "inf" or "-inf".
+
+        Returns
+        -------
+        list of dict
+            One for each parameter, with the fields of :class:`FittedParameter`.
+        """
         rows = []
         for entry in self.entries:
             row = asdict(entry)
@@ -147,6 +173,11 @@ class ParameterTable(Mapping[str, FittedParameter]):
     @classmethod
     def from_list(cls, rows: list[dict[str, Any]]) -> ParameterTable:
         """The table that :meth:`to_list` described.
+
+        Parameters
+        ----------
+        rows : list of dict
+            One for each parameter.
 
         Raises
         ------

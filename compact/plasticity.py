@@ -193,8 +193,12 @@ def indices(trace: xr.Dataset, times_s: ArrayLike | None = None, *, of: str = "c
 
     Parameters
     ----------
-    trace, times_s, of
-        As for :func:`responses`.
+    trace : Dataset
+        One run.
+    times_s : array, shape (n,), s, optional
+        Instants of the reads; those that the waveform marks, if not given.
+    of : {"conductance", "current"}
+        What is read.
 
     Returns
     -------
@@ -424,7 +428,21 @@ def retention(
     space: str = "log",
     of: str = "conductance",
 ) -> PowerLaw:
-    """Power law of the decay after the last spike; see :func:`decay` and :func:`power_law`."""
+    """Power law of the decay after the last spike; see :func:`decay` and :func:`power_law`.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run whose waveform marks its reads.
+    window_s : tuple of float, s
+        Times after the last read between which the law is fitted.
+    normalise : {"peak", "base", "none"}
+        What the response is divided by, see :func:`decay`; "peak" leaves the change over its value at the last read.
+    space : {"log", "linear"}
+        Whether ln y or y has the errors that are squared.
+    of : {"conductance", "current"}
+        What is read.
+    """
     return power_law(*decay(trace, normalise=normalise, of=of), window_s=window_s, space=space)
 
 

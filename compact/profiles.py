@@ -220,11 +220,33 @@ class Bootstrap:
     method: str
 
     def standard_error(self, name: str) -> float:
-        """Standard deviation over the resamples, in the unit of the parameter."""
+        """Standard deviation over the resamples, in the unit of the parameter.
+
+        Parameters
+        ----------
+        name : str
+            Of a fitted parameter.
+
+        Returns
+        -------
+        float, >= 0
+        """
         return float(self.values[:, self._index(name)].std(ddof=1))
 
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
-        """Interval between quantiles of the resamples, in the unit of the parameter."""
+        """Interval between quantiles of the resamples, in the unit of the parameter.
+
+        Parameters
+        ----------
+        name : str
+            Of a fitted parameter.
+        level : float, 1, in (0, 1)
+            Probability inside the interval, half of the rest on either side.
+
+        Returns
+        -------
+        low, high : float
+        """
         low, high = np.quantile(self.values[:, self._index(name)], [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
         return float(low), float(high)
 

@@ -66,7 +66,17 @@ def is_silent(name: str) -> bool:
 
 
 def free_parameters(model: type[CompactModel]) -> tuple[str, ...]:
-    """Parameters that a fit determines: the model's own list, or those without a default."""
+    """Parameters that a fit determines: the model's own list, or those without a default.
+
+    Parameters
+    ----------
+    model : type
+        Subclass of :class:`CompactModel`.
+
+    Returns
+    -------
+    tuple of str
+    """
     chosen: Sequence[str] | None = getattr(model, "FITTED", None)
     if chosen is not None:
         return tuple(chosen)
@@ -130,7 +140,18 @@ class Problem:
         return tuple(bound_of(self.residual, e.typical_bound) for e in self.ensembles)
 
     def values(self, u: Array) -> dict[str, float]:
-        """Parameter values at coordinates u."""
+        """Parameter values at coordinates u.
+
+        Parameters
+        ----------
+        u : array, shape (n,)
+            One coordinate for each of :attr:`axes`.
+
+        Returns
+        -------
+        dict of str to float
+            Free and other parameters, in the units of the model; the free ones moved inside the bounds of the model.
+        """
         found = dict(self.base)
         for axis, x in zip(self.axes, u, strict=True):
             q = self.model.QUANTITIES[axis.name]
@@ -138,11 +159,27 @@ class Problem:
         return found
 
     def built(self, u: Array) -> CompactModel:
-        """The model at coordinates u."""
+        """The model at coordinates u.
+
+        Parameters
+        ----------
+        u : array, shape (n,)
+            One coordinate for each of :attr:`axes`.
+        """
         return self.model.of(reason="on the way of a fit", **self.values(u))
 
     def predict(self, u: Array) -> list[Array]:
         """The compared quantity of the noise-free model under each stimulus.
+
+        Parameters
+        ----------
+        u : array, shape (n,)
+            One coordinate for each of :attr:`axes`.
+
+        Returns
+        -------
+        list of array, shape (time,), 1
+            One for each ensemble.
 
         Raises
         ------
@@ -153,7 +190,18 @@ class Problem:
         return [predicted(model, e, self.residual, tolerance=self.tolerance) for e in self.ensembles]
 
     def left(self, u: Array) -> list[Array]:
-        """Observed less model, of each trace; none where a lower bound holds."""
+        """Observed less model, of each trace; none where a lower bound holds.
+
+        Parameters
+        ----------
+        u : array, shape (n,)
+            One coordinate for each of :attr:`axes`.
+
+        Returns
+        -------
+        list of array, shape (time,), 1
+            Not divided by :attr:`spans`.
+        """
         return [left_over(*parts) for parts in zip(self.targets, self.predict(u), self.bounds, strict=True)]
 
     def __call__(self, u: Array) -> Array:
@@ -165,7 +213,21 @@ class Problem:
         return -np.clip(np.nan_to_num(np.concatenate(parts), nan=_LOST), -_LOST, _LOST)
 
     def jacobian(self, u: Array, *, step: float = _STEP, central: bool = False) -> Array:
-        """Derivative of the residuals by differences that stay inside the bounds, shape (points, n)."""
+        """Derivative of the residuals by differences that stay inside the bounds, shape (points, n).
+
+        Parameters
+        ----------
+        u : array, shape (n,)
+            One coordinate for each of :attr:`axes`.
+        step : float, > 0
+            Of a coordinate: 1e-4 of a logarithm is 0.01 % of the value.
+        central : bool
+            Differences to both sides: more exact, at twice the number of simulations.
+
+        Returns
+        -------
+        array, shape (points, n)
+        """
         at = np.asarray(u, dtype=float)
         here = None if central else self(at)
         columns = []
@@ -313,6 +375,21 @@ def problem_of(
 ) -> tuple[Problem, Array]:
     """The least-squares problem whose optimum a fitted model is, and its coordinates there.
 
+    Parameters
+    ----------
+    fitted : CompactModel
+        What :func:`halidrift.compact.fit` returned.
+    ensembles : sequence of Ensemble
+        Traces, of the fit or others.
+    residual : Residual, optional
+        What is compared; what the traces demand, if not given.
+
+    Returns
+    -------
+    problem : Problem
+    u : array, shape (n,)
+        The fitted values in the coordinates of the problem.
+
     Raises
     ------
     InputError
@@ -359,7 +436,29 @@ def fit_state(
     residual: Residual | None = None,
     starts: int = 4,
 ) -> CompactModel:
-    """Fit any model with `simulate`; see :func:`halidrift.compact.fit`."""
+    """Fit any model with `simulate`; see :func:`halidrift.compact.fit`.
+
+    Parameters
+    ----------
+    model : type
+        Subclass of :class:`CompactModel`.
+    ensembles : sequence of Ensemble
+    fixed : mapping of str to float
+        Parameters that are not fitted, in the units of the model.
+    start : mapping of str to float
+        Starting values; the fits start within half a coordinate of them, a factor of 1.65 of a logarithmic one.
+    sources : tuple of str
+        Bib keys of the traces.
+    residual : Residual, optional
+        What is compared; what the traces demand, if not given.
+    starts : int, >= 1
+        Local fits, from the best points of a Latin hypercube.
+
+    Raises
+    ------
+    InputError
+        If nothing is left to fit, or there are no more instants than parameters.
+    """
     chosen = choose(ensembles) if residual is None else residual
     window = window_of(ensembles)
     wanted = {*free_parameters(model), *(n for n in start if not is_silent(n))}

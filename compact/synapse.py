@@ -40,6 +40,11 @@ class Synapse(RateModel):
 
     The reduced form of :class:`halidrift.fem.IonFilm`, which it reproduces under pulse trains.
 
+    Parameters
+    ----------
+    temperature_K : float, K, 50 to 1000
+        Temperature of the simulation; `reference_temperature_K` if not given.
+
     Notes
     -----
     States, each in units of ln G and without bounds of their own: the displaced charge q, then the charge z_k held in
@@ -120,18 +125,43 @@ class Synapse(RateModel):
         self._law()  # raises ValidityError where a barrier is missing
 
     def at(self, temperature_K: float) -> Synapse:
-        """The same device at another temperature, K."""
+        """The same device at another temperature, K.
+
+        Parameters
+        ----------
+        temperature_K : float, K, 50 to 1000
+            Another than `reference_temperature_K` needs the three barriers.
+
+        Raises
+        ------
+        InputError
+            If the temperature is out of bounds.
+        ValidityError
+            If a barrier that it needs was not estimated.
+        """
         if not math.isfinite(temperature_K):  # nan would mean the reference temperature
             raise InputError("temperature_K is out of bounds", got=f"{temperature_K} K", allowed="50 to 1000 K")
         return replace(self, temperature_K=float(temperature_K))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, JSON-serialisable, that :meth:`from_dict` reads back."""
+        """Plain data, JSON-serialisable, that :meth:`from_dict` reads back.
+
+        Returns
+        -------
+        dict
+            As of :meth:`CompactModel.to_dict`, and ``temperature_K``.
+        """
         return {**super().to_dict(), "temperature_K": self.temperature_K}
 
     @classmethod
     def from_dict(cls, record: Any) -> Synapse:
-        """The model that :meth:`to_dict` described."""
+        """The model that :meth:`to_dict` described.
+
+        Parameters
+        ----------
+        record : mapping
+            With ``temperature_K``, K.
+        """
         return super().from_dict(record).at(real(record.get("temperature_K"), "temperature_K"))
 
     # -- populations -----------------------------------------------------------------------------------------

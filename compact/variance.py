@@ -103,6 +103,24 @@ def components(values: ArrayLike, devices: ArrayLike) -> Components:
 def rate_factors(model: CompactModel, ensemble: Ensemble, residual: Residual) -> Array:
     """ln of the factor by which all rates of a model are multiplied to describe each single run best, shape (runs,).
 
+    Parameters
+    ----------
+    model : CompactModel
+        With a parameter in Hz, 1/s or s: those are scaled together, times inversely.
+    ensemble : Ensemble
+    residual : Residual
+        In which the runs are compared with the model.
+
+    Returns
+    -------
+    array, shape (runs,), 1
+        Above 0 where a run is faster than the model.
+
+    Raises
+    ------
+    InputError
+        If the model has neither a rate nor a time.
+
     Notes
     -----
     The model is simulated at 41 factors between e^-3 and e^3, which serve all runs; the least squares of each run is
@@ -146,6 +164,20 @@ def rate_spread(
 
     Each stimulus has its own mean, so a misfit of the typical run is not counted as spread. Runs of one device number
     in different stimuli are runs of the same device.
+
+    Parameters
+    ----------
+    model : CompactModel
+    ensembles : sequence of Ensemble
+    residual : Residual
+        In which the runs are compared with the model.
+    least : int, >= 1
+        Fewest runs of a stimulus with a rate of their own.
+
+    Returns
+    -------
+    Components or None
+        Standard deviations of ln rate, 1.
     """
     values: list[Array] = []
     labels: list[NDArray[np.int64]] = []

@@ -42,6 +42,11 @@ class Volatile(CompactModel):
 
     Made by :func:`halidrift.compact.fit` from traces, or by hand with :meth:`of`.
 
+    Parameters
+    ----------
+    temperature_K : float, K, 50 to 1000
+        Temperature of the simulation; `reference_temperature_K` if not given.
+
     Notes
     -----
     State x in [0, 1]: 0 is the open gap, 1 the closed filament. It grows under positive device voltage only and
@@ -151,18 +156,42 @@ class Volatile(CompactModel):
         return laws.arrhenius_time(tau, barrier, self.temperature_K, reference)
 
     def at(self, temperature_K: float) -> Volatile:
-        """The same device at another temperature, K."""
+        """The same device at another temperature, K.
+
+        Parameters
+        ----------
+        temperature_K : float, K, 50 to 1000
+            Another than `reference_temperature_K` needs `relaxation_barrier_eV`; only the relaxation time depends on
+            it.
+
+        Raises
+        ------
+        InputError
+            If the temperature is out of bounds.
+        """
         if not math.isfinite(temperature_K):  # nan would mean the reference temperature
             raise InputError("temperature_K is out of bounds", got=f"{temperature_K} K", allowed="50 to 1000 K")
         return Volatile(self.parameters, self.sources, self.goodness, self.warnings, float(temperature_K))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, JSON-serialisable, that :meth:`from_dict` reads back."""
+        """Plain data, JSON-serialisable, that :meth:`from_dict` reads back.
+
+        Returns
+        -------
+        dict
+            As of :meth:`CompactModel.to_dict`, and ``temperature_K``.
+        """
         return {**super().to_dict(), "temperature_K": self.temperature_K}
 
     @classmethod
     def from_dict(cls, record: Any) -> Volatile:
-        """The model that :meth:`to_dict` described."""
+        """The model that :meth:`to_dict` described.
+
+        Parameters
+        ----------
+        record : mapping
+            With ``temperature_K``, K.
+        """
         return super().from_dict(record).at(real(record.get("temperature_K"), "temperature_K"))
 
     # -- equations -------------------------------------------------------------------------------------------
@@ -195,8 +224,9 @@ class Volatile(CompactModel):
 
         Parameters
         ----------
-        state, device_voltage_V
-            As for :meth:`right_hand_side`.
+        state : float or array, shape (...,), 1, in [0, 1]
+        device_voltage_V : float or array, shape (...,), V
+            Across the device itself.
 
         Returns
         -------

@@ -45,7 +45,25 @@ def fit_volatile(
     sources: tuple[str, ...],
     resamples: int,
 ) -> Volatile:
-    """Fit the volatile model; see :func:`halidrift.compact.fit`."""
+    """Fit the volatile model; see :func:`halidrift.compact.fit`.
+
+    Parameters
+    ----------
+    ensembles : list of Ensemble
+    fixed : dict of str to float
+        Parameters that are not fitted, in the units of the model.
+    start : dict of str to float
+        Starting values in place of the built-in guesses.
+    sources : tuple of str
+        Bib keys of the traces.
+    resamples : int, >= 0
+        Bootstrap resamples of the runs for standard errors.
+
+    Raises
+    ------
+    InputError
+        If the traces do not switch, SET or relax, and what they would tell is not fixed.
+    """
     everything = np.concatenate([e.ln_conductance.ravel() for e in ensembles])
     low, high = float(np.quantile(everything, 0.02)), float(np.quantile(everything, 0.98))
     if high - low < math.log(_LEAST_RATIO):

@@ -47,7 +47,23 @@ def _exp(value: float) -> float:
 
 @dataclass(frozen=True)
 class VolatileProblem:
-    """Everything that stays while the optimiser works."""
+    """Everything that stays while the optimiser works.
+
+    Attributes
+    ----------
+    ensembles : list of Ensemble
+    span : float, 1, > 0
+        ln(G_on / G_off), by which the residual is divided.
+    reference_V : float, V, > 0
+        Median voltage of the SETs: the growth rate is fitted there, not extrapolated to zero voltage.
+    reference_K : float, K
+        Temperature of the relaxation time.
+    fixed : dict of str to float
+        Parameters that are not fitted, in the units of the model.
+    symmetric : bool
+        Whether a positive voltage holds relaxation back with the growth voltage V_0; if not, relaxation does not depend
+        on the voltage.
+    """
 
     ensembles: list[Ensemble]
     span: float  # ln(G_on / G_off), which normalises the residual
@@ -64,10 +80,34 @@ class VolatileProblem:
         return {**_BOUNDS, "ln_off": (low - _HIDDEN, high), "ln_on": (low, high + _HIDDEN)}
 
     def bound(self, name: str) -> tuple[float, float]:
+        """Bounds of one parameter of the optimiser, infinite for one without.
+
+        Parameters
+        ----------
+        name : str
+            A key of :data:`NAMES`.
+
+        Returns
+        -------
+        low, high : float
+            Of the logarithm of the parameter; of "E" in eV.
+        """
         return self.bounds.get(name, (-np.inf, np.inf))
 
     def physical(self, p: dict[str, float]) -> dict[str, float]:
-        """Model parameters from the optimiser's."""
+        """Model parameters from the optimiser's.
+
+        Parameters
+        ----------
+        p : dict of str to float
+            By key of :data:`NAMES`: natural logarithms of SI values, "E" in eV, "ln_g" of the growth rate at
+            `reference_V`. What is absent takes its default or is fixed.
+
+        Returns
+        -------
+        dict of str to float
+            By parameter name of :class:`Volatile`, in its units; fixed values take precedence.
+        """
         V_0 = self.fixed.get("growth_voltage_V", _exp(p.get("ln_V", 0.0)))
         values = {
             "growth_voltage_V": V_0,
@@ -86,6 +126,15 @@ class VolatileProblem:
         return {**values, **self.fixed}
 
     def law(self, values: dict[str, float], temperature_K: float) -> _volatile.Law:
+        """Numbers of the compiled kernel at one temperature.
+
+        Parameters
+        ----------
+        values : dict of str to float
+            From :meth:`physical`.
+        temperature_K : float, K
+            The relaxation time is taken there, by Arrhenius' law.
+        """
         r, s = values["growth_acceleration"], values["relaxation_acceleration"]
         tau = laws.arrhenius_time(
             values["relaxation_time_s"], values["relaxation_barrier_eV"], temperature_K, self.reference_K
@@ -103,7 +152,21 @@ class VolatileProblem:
         )
 
     def predict(self, values: dict[str, float], ensemble: Ensemble, first: float) -> NDArray[np.float64]:
-        """ln G of the typical device; `first` is ln G at the start, from which a run that begins ON starts."""
+        """ln G of the typical device; `first` is ln G at the start, from which a run that begins ON starts.
+
+        Parameters
+        ----------
+        values : dict of str to float
+            From :meth:`physical`.
+        ensemble : Ensemble
+            Stimulus, temperature and instants.
+        first : float, 1
+            ln(G / S).
+
+        Returns
+        -------
+        array, shape (time,), 1
+        """
         law = self.law(values, ensemble.temperature_K)
         state = (first - law.ln_off) / (law.ln_on - law.ln_off) if law.ln_on > law.ln_off else 0.0
         state = min(max(state, 0.0), 1.0) if state > 0.5 else 0.0
@@ -117,7 +180,25 @@ class VolatileProblem:
         spreads: NDArray[np.float64],
         numbers: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """ln G of one device whose cycles spread, numbers of shape (cycles, 2) standard normal."""
+        """ln G of one device whose cycles spread, numbers of shape (cycles, 2) standard normal.
+
+        Parameters
+        ----------
+        values : dict of str to float
+            From :meth:`physical`.
+        ensemble : Ensemble
+            Stimulus, temperature and instants.
+        first : float, 1
+            ln(G / S) at the start.
+        spreads : array, shape (2,), 1
+            Standard deviations of ln k_0 and ln tau from cycle to cycle.
+        numbers : array, shape (cycles, 2), 1
+            Deviates of ln k_0 and ln tau with standard deviation 1.
+
+        Returns
+        -------
+        array, shape (time,), 1
+        """
         law = self.law(values, ensemble.temperature_K)
         state = (first - law.ln_off) / (law.ln_on - law.ln_off)
         return self._run(law, ensemble, min(state, 1.0) if state > 0.5 else 0.0, spreads, numbers)
@@ -150,7 +231,20 @@ class VolatileProblem:
         return log_conductance(x, held, law)
 
     def left(self, values: dict[str, float], targets: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-        """Model less observed over the span, of each trace; none where a lower bound holds."""
+        """Model less observed over the span, of each trace; none where a lower bound holds.
+
+        Parameters
+        ----------
+        values : dict of str to float
+            From :meth:`physical`.
+        targets : list of array, shape (time,), 1
+            ln(G / S) of the typical run of each ensemble.
+
+        Returns
+        -------
+        list of array, shape (time,), 1
+            Positive where the model conducts more.
+        """
         parts = []
         for ensemble, target in zip(self.ensembles, targets, strict=True):
             model = self.predict(values, ensemble, float(target[0]))
@@ -158,4 +252,17 @@ class VolatileProblem:
         return parts
 
     def residual(self, p: dict[str, float], targets: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """What the optimiser squares: :meth:`left` of all traces, one after the other.
+
+        Parameters
+        ----------
+        p : dict of str to float
+            As for :meth:`physical`.
+        targets : list of array, shape (time,), 1
+            ln(G / S) of the typical run of each ensemble.
+
+        Returns
+        -------
+        array, shape (points,), 1
+        """
         return np.concatenate(self.left(self.physical(p), targets))

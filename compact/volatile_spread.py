@@ -44,7 +44,13 @@ def by_start(runs: Sequence[Sequence[Event]]) -> dict[float, list[tuple[int, Eve
 
 
 def censored(rests: list[list[list[Relaxation]]]) -> int:
-    """How many relaxations had not ended when their trace did."""
+    """How many relaxations had not ended when their trace did.
+
+    Parameters
+    ----------
+    rests : list of list of list of Relaxation
+        Of each ensemble, of each run.
+    """
     return sum(r.censored for group in rests for run in group for r in run)
 
 
@@ -52,6 +58,19 @@ def law_of(rests: list[list[list[Relaxation]]], ensembles: Sequence[Ensemble]) -
     """Whether a Weibull law describes the relaxation times better than a log-normal one, and by how much AIC.
 
     Times of equal stimulus, and of one device where devices repeat, have a median of their own; all have one spread.
+
+    Parameters
+    ----------
+    rests : list of list of list of Relaxation
+        Of each ensemble, of each run.
+    ensembles : sequence of Ensemble
+        Which run is of which device.
+
+    Returns
+    -------
+    weibull : bool
+    lead : float, 1, >= 0
+        Magnitude of the difference of AIC.
     """
     groups = []
     for (k, _), times, late, runs in _grouped(rests, False):
@@ -105,7 +124,22 @@ def _next(
 
 @dataclass(frozen=True)
 class Match:
-    """Outcome of :func:`match`: shift of ln tau, and spreads of ln k_0 and ln tau with relative errors."""
+    """Outcome of :func:`match`: shift of ln tau, and spreads of ln k_0 and ln tau with relative errors.
+
+    Attributes
+    ----------
+    shift : float, 1
+        To be added to ln tau.
+    shift_error : float or None, 1
+        Standard error of the mean of ln of the relaxation times seen; None if tau was not adjusted.
+    growth, relaxation : (float, float, int) or None
+        Standard deviation of ln k_0 and of ln tau in total (devices and cycles), its relative standard error, and the
+        number of times seen; None where there are too few.
+    set_share : float, 1, 0 to 1
+        Share of the simulated runs that SET in their first positive excursion; nan if none were simulated.
+    on_variance : float, 1
+        Variance of ln G of simulated runs that are ON when a positive excursion ends.
+    """
 
     shift: float
     shift_error: float | None
@@ -177,6 +211,24 @@ def match(
 
     Both observables depend on both spreads (growth works against relaxation), short relaxations may leave no ON
     state to relax from, and late ones are censored; simulated runs, measured by the same rules, suffer the same.
+
+    Parameters
+    ----------
+    problem : VolatileProblem
+    values : dict of str to float
+        From :meth:`VolatileProblem.physical`, for the typical device.
+    sets : list of list of list of SetTime
+        Seen, of each ensemble, of each run.
+    rests : list of list of list of Relaxation
+        Likewise.
+    targets : list of array, shape (time,), 1
+        ln(G / S) of the typical run of each ensemble; the simulated runs start where it does.
+    low, high : float, 1
+        ln(G / S) of the OFF and of the ON state.
+    adjust : bool
+        Whether the median of tau is moved too, or only the spreads.
+    weibull : bool
+        Law of tau from cycle to cycle: Weibull, or lognormal.
     """
     seen_set, use_set = _moments(sets, True)
     seen_rest, use_rest = _moments(rests, False, weibull=weibull)
@@ -246,6 +298,16 @@ def on_spread(
     """Spread of ln G of a filament beyond that of simulated runs and of a read; None without enough runs.
 
     There is one if the variance of 99.5 % of bootstrap samples exceeds theirs: a few late SETs make none.
+
+    Parameters
+    ----------
+    matched : Match
+        Says what variance growth and relaxation alone leave.
+    ensembles : sequence of Ensemble
+    low, high : float, 1
+        ln(G / S) of the OFF and of the ON state.
+    noise : float, 1, >= 0
+        Relative read noise, whose variance is taken off.
     """
     name, groups = "on_spread", _closed([e.ln_conductance for e in ensembles], ensembles, low, high)
     seen, freedom = _pooled(groups)
@@ -266,7 +328,20 @@ def on_spread(
 
 
 def set_deviance(sets: Groups, share: float) -> float:
-    """-2 ln likelihood of how many runs SET in their first positive excursion, if a share of the model's does."""
+    """-2 ln likelihood of how many runs SET in their first positive excursion, if a share of the model's does.
+
+    Parameters
+    ----------
+    sets : sequence of sequence of sequence of SetTime
+        Of each ensemble, of each run.
+    share : float, 1, 0 to 1
+        Of simulated runs; kept half a run away from 0 and 1. nan counts as not known.
+
+    Returns
+    -------
+    float, 1, >= 0
+        0 if the share is not known or there is no excursion.
+    """
     happened = [not run[0].censored for group in sets for run in group if run]
     if math.isnan(share) or not happened:
         return 0.0
@@ -281,7 +356,25 @@ def spreads_of(
     ensembles: list[Ensemble],
     warnings: list[str],
 ) -> dict[str, FittedParameter]:
-    """Device-to-device and cycle-to-cycle spread of k_0 and tau."""
+    """Device-to-device and cycle-to-cycle spread of k_0 and tau.
+
+    Parameters
+    ----------
+    matched : Match
+    sets : list of list of list of SetTime
+        Of each ensemble, of each run.
+    rests : list of list of list of Relaxation
+        Likewise.
+    ensembles : list of Ensemble
+        Their device numbers say which runs are of one device.
+    warnings : list of str
+        Appended to where cycles and devices cannot be told apart.
+
+    Returns
+    -------
+    dict of str to FittedParameter
+        ``growth_spread_cycle``, ``growth_spread_device`` and the two of the relaxation, 1.
+    """
     entries: dict[str, FittedParameter] = {}
     several = any(np.unique(e.devices).size > 1 for e in ensembles)
     for stem, total, groups in (("growth", matched.growth, sets), ("relaxation", matched.relaxation, rests)):

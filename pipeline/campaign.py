@@ -136,6 +136,21 @@ def prepared(
 ) -> tuple[Path, tuple[Device, ...], int]:
     """Folder, cards and number of workers, all tried before any work.
 
+    Parameters
+    ----------
+    out : path
+        Folder of all outputs; made if it is missing.
+    devices : sequence of str, path or Device
+        Names of packaged cards, card files, or devices.
+    processes : int, >= 1, or None
+        Worker processes; None takes one for each core.
+
+    Returns
+    -------
+    folder : Path
+    devices : tuple of Device
+    processes : int
+
     Raises
     ------
     OutputError
@@ -154,7 +169,14 @@ def prepared(
 
 
 def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a simulation returns, or in words why the model cannot follow: a finding, told in the report."""
+    """What a simulation returns, or in words why the model cannot follow: a finding, told in the report.
+
+    Parameters
+    ----------
+    function : callable
+    *arguments : object
+        What it is called with. Only ValidityError and ConvergenceError become words; any other error is raised.
+    """
     try:
         return function(*arguments)
     except (ValidityError, ConvergenceError) as error:
@@ -162,7 +184,22 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def part(jobs: Mapping[str, tuple[Any, ...]], workers: Workers, progress: Step) -> Any:
-    """Run jobs; traces apart from the sentences that stand for those that failed."""
+    """Run jobs; traces apart from the sentences that stand for those that failed.
+
+    Parameters
+    ----------
+    jobs : mapping of str to (function, arguments...)
+        By name; a function that returns a sentence has failed.
+    workers : Workers
+    progress : callable (done, all)
+
+    Returns
+    -------
+    data : dict
+        ``failures``: the sentences, by name.
+    traces : dict
+        What the others returned, by name.
+    """
     done = workers.map(jobs, progress)
     failures = {name: value for name, value in done.items() if isinstance(value, str)}
     return {"failures": failures}, {name: value for name, value in done.items() if not isinstance(value, str)}
@@ -172,7 +209,18 @@ def part(jobs: Mapping[str, tuple[Any, ...]], workers: Workers, progress: Step) 
 
 
 def barrier_row(row: Barrier) -> dict[str, Any]:
-    """A row of the barrier database as the results hold it: what is needed to find it in its source."""
+    """A row of the barrier database as the results hold it: what is needed to find it in its source.
+
+    Parameters
+    ----------
+    row : Barrier
+        Of the database.
+
+    Returns
+    -------
+    dict
+        ``barrier`` (its id), ``value_eV``, ``text``, ``sources``, and the fields that locate the number in its source.
+    """
     names = ("material", "species", "quantity", "value", "unit", "source", "locator", "method", "conditions", "via")
     return {
         "barrier": row.id,

@@ -42,7 +42,15 @@ class Conditions:
 
 
 def card_of(device: Device, chosen: Mapping[str, float]) -> Device:
-    """The card of a design: the reduction barrier goes with the dissolution barrier."""
+    """The card of a design: the reduction barrier goes with the dissolution barrier.
+
+    Parameters
+    ----------
+    device : Device
+        The paper's device.
+    chosen : mapping of str to float
+        With ``dissolution_barrier_eV`` and ``film_thickness_m``.
+    """
     shift = chosen["dissolution_barrier_eV"] - device.value("dissolution_barrier_eV")
     made = device.with_parameters(
         dissolution_barrier_eV=chosen["dissolution_barrier_eV"],
@@ -52,7 +60,16 @@ def card_of(device: Device, chosen: Mapping[str, float]) -> Device:
 
 
 def network_of(chosen: Mapping[str, float], conditions: Conditions, per_class: int) -> chain.Network:
-    """The network of a design."""
+    """The network of a design.
+
+    Parameters
+    ----------
+    chosen : mapping of str to float
+        With ``spike_width_s``, ``interval_s`` (s), ``write_threshold_S`` and ``compliance_A``.
+    conditions : Conditions
+    per_class : int, >= 2
+        Patterns of each class; half of them test.
+    """
     own = ("spike_width_s", "interval_s", "write_threshold_S", "compliance_A")
     return chain.Network(per_class, 0.5, **{n: float(chosen[n]) for n in own}, **asdict(conditions))  # type: ignore[arg-type]
 
@@ -66,7 +83,28 @@ def played(
     seed: Sequence[int],
     ladder: bool = False,
 ) -> dict[str, Any]:
-    """Outcome of a design whose compact parameters are `found`."""
+    """Outcome of a design whose compact parameters are `found`.
+
+    Parameters
+    ----------
+    cell : Volatile
+        Of the paper's device; gives what `found` does not hold.
+    found : mapping of str to float
+        :data:`halidrift.pipeline.chain.OUTPUTS` by name.
+    chosen : mapping of str to float
+        The design, by variable name, in SI units.
+    conditions : Conditions
+    per_class : int, >= 2
+        Patterns of each class; half of them test.
+    seed : sequence of int
+    ladder : bool
+        Also exact writes and a floating-point regression on the same states.
+
+    Returns
+    -------
+    dict
+        As :meth:`halidrift.pipeline.chain.Network.run` makes it, or ``failure``, in words.
+    """
     shape = chain.shape_of(cell, chosen["compliance_A"])
     more = {"conductance_on_S": shape["conductance_on_S"], "largest_compliance_A": chosen["compliance_A"]}
     try:
@@ -79,7 +117,23 @@ def played(
 def confirmed(card: Device, chosen: Mapping[str, float], s: Any, number: int) -> dict[str, Any]:
     """One direct check: KMC with seeds of its own, a full fit, and a network with seeds of its own.
 
-    Returns ``failure``, in words, where the device does not switch or the model does not hold.
+    Parameters
+    ----------
+    card : Device
+        Of the paper's device.
+    chosen : mapping of str to float
+        The design, by variable name, in SI units.
+    s : Settings
+        Seed, temperature, conditions and patterns a class, of which a check uses ten times as many.
+    number : int, >= 0
+        Of the check; together with the seed it seeds KMC and network.
+
+    Returns
+    -------
+    dict
+        Of :meth:`halidrift.pipeline.chain.Network.run` with ``ladder``, means of three trainings; ``memory_s``; three
+        parameters of the fitted cell, ``warnings`` of the fit, and ``cell`` as plain data; or ``failure``, in words, where
+        the device does not switch or the model does not hold.
     """
     from ..compact import Volatile
 
@@ -113,6 +167,20 @@ def memory_s(cell: Any, network: chain.Network, seed: Sequence[int], *, least: f
     """How far back a reading sees: the largest time before it at which a spike still explains 2 % of ln G.
 
     Irregular trains alone, whose spikes are independent from segment to segment; read every 5 ms.
+
+    Parameters
+    ----------
+    cell : Volatile
+    network : Network
+        Its spacing, first node, delay, read noise and number of patterns are replaced.
+    seed : sequence of int
+    least : float, 1, in (0, 1)
+        Squared correlation of spike and ln G that still counts.
+
+    Returns
+    -------
+    float, s
+        A multiple of 5 ms, at most 385 ms; 0 if no spike explains as much.
     """
     from .reservoir import Reservoir
 

@@ -52,7 +52,13 @@ _BLANK = (
 
 
 def needs() -> dict[str, tuple[str, ...]]:
-    """Parameters that each model must find on a card."""
+    """Parameters that each model must find on a card.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        By name of the model.
+    """
     root = __package__.rpartition(".")[0]
     return {
         model: tuple(importlib.import_module(f"{root}.{module}")._PARAMETERS) for model, (module, _) in MODELS.items()
@@ -183,7 +189,13 @@ class Checked:
         return [name for name, p in numbers.items() if p.reason.startswith(_BORROWED)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data.
+
+        Returns
+        -------
+        dict
+            JSON-serialisable; without the device itself.
+        """
         return {
             "file": self.file,
             "kind": "device card",
@@ -198,6 +210,11 @@ class Checked:
 
 def check(file: str | os.PathLike[str]) -> Checked:
     """Say what a card lacks for each model.
+
+    Parameters
+    ----------
+    file : path
+        A device card, TOML.
 
     Raises
     ------

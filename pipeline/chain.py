@@ -46,7 +46,16 @@ _BOUNDS_S, _SLOPE_1_V = (0.1e-3, 3.5e-3), 3.5  # J-NN-05: targets of the Methods
 
 
 def pulses(compliance_A: float = 1e-6, width_s: float = 20e-3, amplitude_V: float = _AMPLITUDE_V) -> Waveform:
-    """Three pulses with 100 ms of rest after each, as in the relaxation test of John et al."""
+    """Three pulses with 100 ms of rest after each, as in the relaxation test of John et al.
+
+    Parameters
+    ----------
+    compliance_A : float, A, > 0
+    width_s : float, s, > 0
+        Of a pulse; published: 20 ms.
+    amplitude_V : float, V
+        Published: 1 V.
+    """
     period = width_s + _REST_S
     return Waveform.pulses(
         amplitude_V,
@@ -75,6 +84,19 @@ def reference(
     temperature_K: float = 300.0,
 ) -> dict[str, Any]:
     """The compact cell of a card in full, from KMC pulses of 1 V, 0.9 V and 1.2 V.
+
+    Parameters
+    ----------
+    device : Device
+    compliance_A : float, A, > 0
+        Of the pulses.
+    width_s : float, s, > 0
+        Of a pulse.
+    replicas : int, >= 1
+        KMC replicas at 1 V; a third of them, two at least, at each other amplitude.
+    entropy : sequence of int
+        Seed of the KMC.
+    temperature_K : float, K, > 0
 
     Returns
     -------
@@ -107,8 +129,13 @@ def measured(
     shape : mapping
         Parameters of `Volatile` that are not fitted.
     replicas : int
+        KMC replicas, three pulses each.
     entropy : sequence of int
-    temperature_K, compliance_A, width_s : float
+        Seed of the KMC.
+    temperature_K : float, K, > 0
+    compliance_A : float, A, > 0
+    width_s : float, s, > 0
+        Of a pulse.
 
     Returns
     -------
@@ -141,14 +168,37 @@ def measured(
 
 
 def shape_of(cell: Any, compliance_A: float = 1e-6, base_A: float = 1e-6) -> dict[str, float]:
-    """What :func:`measured` holds fixed; the ON conductance goes with the compliance, as the filament's width does."""
+    """What :func:`measured` holds fixed; the ON conductance goes with the compliance, as the filament's width does.
+
+    Parameters
+    ----------
+    cell : Volatile
+        Fitted under `base_A`.
+    compliance_A : float, A, > 0
+        Under which the cell is to work.
+    base_A : float, A, > 0
+
+    Returns
+    -------
+    dict of str to float
+        By parameter name, in the units of the model.
+    """
     fixed = {name: float(cell.value(name)) for name in _SHAPE}
     fixed["conductance_on_S"] *= compliance_A / base_A
     return fixed
 
 
 def cell_of(reference_cell: Any, found: Mapping[str, float], **more: float) -> Any:
-    """The reference cell with the parameters that a point of the first link gave."""
+    """The reference cell with the parameters that a point of the first link gave.
+
+    Parameters
+    ----------
+    reference_cell : Volatile
+    found : mapping of str to float
+        :data:`OUTPUTS` by name, in s, Hz, 1 and 1; spreads are moved inside 0 to 5.
+    **more : float
+        Other parameters, in the units of the model.
+    """
     values = {name: float(found[name]) for name in OUTPUTS}
     for name in ("relaxation_spread_cycle", "growth_spread_cycle"):
         values[name] = min(max(values[name], 0.0), 5.0)
@@ -207,18 +257,25 @@ class Network:
     ----------
     per_class : int
         Patterns of each class.
-    test_fraction : float
+    test_fraction : float, 1, in (0, 1)
+        Share of the patterns that test.
     epochs : int
         Published: 5.
     spike_width_s, start_phase_s, interval_s, first_s : float, s
         See :class:`FiringPatterns` and :class:`Reservoir`; `start_phase_s` is the largest delay of a train, `first_s`
         None is one interval.
     compliance_A : float, A
+        Of the spikes.
     read_noise : float, 1
-        Of the conductance; `read_noise_S` does not depend on it.
+        Standard deviation of a reading, as a share of the conductance.
+    read_noise_S : float, S
+        Standard deviation of a reading that does not depend on the conductance.
     write_error : float, 1
-    learning_rate, write_threshold_S : float
+        Standard deviation of a write, as a share of its target.
+    learning_rate : float, > 0
         See :class:`IccReadout`.
+    write_threshold_S : float, S, >= 0
+        Smaller changes of a readout cell are not written.
     duration_s : float, s
         Of a pattern.
     read_V, read_width_s : float, V, s
@@ -249,11 +306,31 @@ class Network:
         return int(min(30, np.floor((self.duration_s - first) / self.interval_s * (1 + 1e-12) + 1e-9) + 1))
 
     def with_values(self, **values: Any) -> Network:
-        """A copy with other values."""
+        """A copy with other values.
+
+        Parameters
+        ----------
+        **values : float or int
+            By name of the attribute.
+        """
         return replace(self, **values)
 
     def states(self, cell: Any, seed: Sequence[int]) -> tuple[Any, NDArray[np.float64]]:
-        """Patterns and what the reservoir makes of them."""
+        """Patterns and what the reservoir makes of them.
+
+        Parameters
+        ----------
+        cell : Volatile
+            Plays the reservoir; anything with ``simulate`` does.
+        seed : sequence of int
+            Of the trains, and of what device and readings draw.
+
+        Returns
+        -------
+        task : FiringPatterns
+        states : array, shape (patterns, nodes), S
+            Conductance at each node.
+        """
         from .reservoir import Reservoir
         from .spikes import FiringPatterns
 
@@ -333,7 +410,15 @@ class Network:
         return out
 
     def energy_J(self, task: Any, states: NDArray[np.float64]) -> float:
-        """Mean energy of a pattern, J: the source at its compliance while spikes last (an upper bound), and reads."""
+        """Mean energy of a pattern, J: the source at its compliance while spikes last (an upper bound), and reads.
+
+        Parameters
+        ----------
+        task : FiringPatterns
+            Says how long spikes last.
+        states : array, shape (patterns, nodes), S
+            At the nodes, each read once at `read_V`; negative readings count as 0.
+        """
         on = np.mean([np.minimum(self.spike_width_s, self.duration_s - onset).sum() for onset in task.onsets])
         spikes = _AMPLITUDE_V * self.compliance_A * on
         reads = self.read_V**2 * self.read_width_s * np.maximum(states, 0.0).sum(axis=1).mean()
@@ -356,6 +441,19 @@ def outcome(
     cell: Any, names: Sequence[str], numbers: Sequence[float], per_class: int, seed: Sequence[int]
 ) -> dict[str, Any]:
     """One network of an ensemble: compact parameters and spreads go to the cell, the rest to the network; half test.
+
+    Parameters
+    ----------
+    cell : Volatile
+        The reference cell.
+    names : sequence of str
+        :data:`OUTPUTS`, and any of ``growth_spread_device``, ``relaxation_spread_device``, ``conductance_off_S`` and
+        the attributes of :class:`Network`.
+    numbers : sequence of float
+        One for each name, in its unit.
+    per_class : int, >= 2
+        Patterns of each class; half of them test.
+    seed : sequence of int
 
     Returns
     -------

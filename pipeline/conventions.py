@@ -272,16 +272,38 @@ class Spread:
         return tuple(getattr(self.cell, "sources", ()))
 
     def write_spread_S(self, conductance_S: ArrayLike) -> NDArray[np.float64]:
-        """Standard deviation of a write with this target, S."""
+        """Standard deviation of a write with this target, S.
+
+        Parameters
+        ----------
+        conductance_S : float or array, shape (...,), S, > 0
+            Targets.
+        """
         return self.relative * np.asarray(conductance_S, dtype=float)
 
     def compliance_for(self, conductance_S: ArrayLike) -> NDArray[np.float64]:
-        """That of the cell, A."""
+        """Compliance current that writes these targets, A: that of the cell, since only the spread is another.
+
+        Parameters
+        ----------
+        conductance_S : float or array, shape (...,), S, > 0
+            Targets.
+        """
         return self.cell.compliance_for(conductance_S)
 
 
 def bounds(synapse: Any) -> tuple[float, float]:
-    """Bounds of the targets, S: 0.1 to 3.5 mS as printed, as far as the cell reaches."""
+    """Bounds of the targets, S: 0.1 to 3.5 mS as printed, as far as the cell reaches.
+
+    Parameters
+    ----------
+    synapse : non-volatile model
+        With ``conductance_bounds_S``.
+
+    Returns
+    -------
+    low, high : float, S
+    """
     low, high = synapse.conductance_bounds_S
     return max(low, 0.1e-3), min(high, 3.5e-3)
 
@@ -289,7 +311,25 @@ def bounds(synapse: Any) -> tuple[float, float]:
 def scored(
     readout: Any, states: NDArray[np.float64], labels: NDArray[Any], parts: tuple[NDArray[Any], NDArray[Any]]
 ) -> dict[str, Any]:
-    """Train on one part, test on the other: accuracies, confusion counts, and what the cells went through."""
+    """Train on one part, test on the other: accuracies, confusion counts, and what the cells went through.
+
+    Parameters
+    ----------
+    readout : DeltaRuleReadout, IccReadout or scikit-learn classifier
+        Trained here.
+    states : array, shape (patterns, nodes), S
+    labels : array, shape (patterns,)
+        Class of each pattern.
+    parts : (array of int, array of int)
+        Indices of the training and of the test patterns.
+
+    Returns
+    -------
+    dict
+        ``train_accuracy``, ``test_accuracy`` (0 to 1), ``counts`` (test patterns by true and predicted class),
+        ``test_patterns``; of the two linear readouts ``history``; of an Icc readout ``writes``, ``endurance_share``,
+        ``worn_share`` and, where the cell knows its compliance, ``energy_J`` (J, of all cells in training).
+    """
     train, test = parts
     linear = isinstance(readout, DeltaRuleReadout | IccReadout)
     if linear:
@@ -335,7 +375,16 @@ def _device(cell: Any, kind: str) -> Any:
 
 
 class States(NamedTuple):
-    """What a readout sees of a task: states, S, shape (patterns, nodes); class and units of each pattern."""
+    """What a readout sees of a task: states, S, shape (patterns, nodes); class and units of each pattern.
+
+    Attributes
+    ----------
+    states : array, shape (patterns, nodes), S
+    labels : array, shape (patterns,)
+        Class of each pattern.
+    device, train : array of int, shape (patterns,)
+        Which device was driven, by which spike train.
+    """
 
     states: NDArray[np.float64]
     labels: NDArray[Any]
@@ -343,7 +392,17 @@ class States(NamedTuple):
     train: NDArray[np.int64]
 
     def unit(self, by: str) -> NDArray[np.int64]:
-        """What goes to one side of a split whole."""
+        """What goes to one side of a split whole.
+
+        Parameters
+        ----------
+        by : {"pattern", "device", "train"}
+
+        Returns
+        -------
+        array of int, shape (patterns,)
+            Number of the unit that each pattern belongs to.
+        """
         return {"pattern": np.arange(self.labels.size), "device": self.device, "train": self.train}[by]
 
 

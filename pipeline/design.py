@@ -99,6 +99,16 @@ class Settings:
 def variables(device: Device) -> tuple[Input, ...]:
     """What is searched, with its bounds and why they are there.
 
+    Parameters
+    ----------
+    device : Device
+        The paper's; its dissolution barrier is the origin of the range.
+
+    Returns
+    -------
+    tuple of Input
+        Bounds in SI units, barriers in eV.
+
     Notes
     -----
     The dissolution barrier takes the reduction barrier along, so that the state between atom and ion moves and the

@@ -248,10 +248,12 @@ class UpdateCurve:
         After the last potentiating spike, and after each depressing one.
     spike_V : tuple of float, V, optional
         Of a potentiating and a depressing spike; for the energy.
-    width_s, read_V : float, optional
-        Width of a spike and read voltage; for the energy.
+    width_s : float, s, optional
+        Of a spike; for the energy.
     origin : str
         What the curve was taken from.
+    read_V : float, V, optional
+        At which the synapse is read; for the energy.
 
     Raises
     ------
@@ -358,7 +360,16 @@ class UpdateCurve:
         return float(min(self.potentiation_S[0], self.depression_S[-1])), float(self.potentiation_S[-1])
 
     def after(self, conductance_S: float, spikes: int) -> float:
-        """Conductance after so many potentiating spikes (depressing ones, if negative), S."""
+        """Conductance after so many potentiating spikes (depressing ones, if negative), S.
+
+        Parameters
+        ----------
+        conductance_S : float, S, > 0
+            Before them. Short of the first value of a branch it counts as that; at or beyond the last no spike moves
+            it.
+        spikes : int
+            Their number; the sign is their kind.
+        """
         branch, sign = (self.potentiation_S, 1.0) if spikes > 0 else (self.depression_S, -1.0)
         return float(_digits.pulsed(float(conductance_S), branch, abs(int(spikes)), sign))
 

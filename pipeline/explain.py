@@ -142,6 +142,11 @@ def device_inputs(device: Device, ranges: Mapping[str, tuple[float, float]] | No
     device : Device
     ranges : mapping of str to (low, high), optional
         Other ranges.
+
+    Returns
+    -------
+    tuple of Input
+        In the units of the card.
     """
     made = []
     for name, (down, up, reason) in _CARD.items():
@@ -200,7 +205,17 @@ _NETWORK: dict[str, tuple[float, float, str, str, Any, str, str]] = {
 
 
 def network_inputs(ranges: Mapping[str, tuple[float, float]] | None = None) -> tuple[Input, ...]:
-    """Noise, write error, spreads and choices of protocol that are uncertain."""
+    """Noise, write error, spreads and choices of protocol that are uncertain.
+
+    Parameters
+    ----------
+    ranges : mapping of str to (low, high), optional
+        Other ranges, by name of the input.
+
+    Returns
+    -------
+    tuple of Input
+    """
     made = [
         Input(name, low, high, unit, kind, source, law, link)
         for name, (low, high, unit, kind, law, link, source) in _NETWORK.items()
@@ -216,6 +231,12 @@ def measured_inputs(cell: Any, ranges: Mapping[str, tuple[float, float]] | None 
     cell : Volatile
         Of the card; its growth rate is the middle of that range.
     ranges : mapping of str to (low, high), optional
+        Other ranges, by name of the input.
+
+    Returns
+    -------
+    tuple of Input
+        Relaxation time (s), growth rate (Hz) and the spreads of both from cycle to cycle (1).
     """
     rate = cell.value("growth_rate_Hz")
     made = [
@@ -336,12 +357,30 @@ class Chain:
         return np.clip(expected + self.error * noise, 0.0, 1.0)
 
     def resampled(self, rng: np.random.Generator) -> Chain:
-        """The chain as other points of the ensembles would have made it."""
+        """The chain as other points of the ensembles would have made it.
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws the points of each surrogate with repetition.
+        """
         outputs = {name: (s.resampled(rng), error) for name, (s, error) in self.outputs.items()}
         return Chain(self.device, outputs, self.compact, self.network, self.accuracy.resampled(rng), self.error)
 
     def given(self, fixed: Mapping[str, float]) -> tuple[list[str], Callable[[Array], Array]]:
-        """Names of the inputs that are left, and the chain with the others at fixed places of their cube."""
+        """Names of the inputs that are left, and the chain with the others at fixed places of their cube.
+
+        Parameters
+        ----------
+        fixed : mapping of str to float, 0 to 1
+            Places of inputs in their distribution function, by name.
+
+        Returns
+        -------
+        names : list of str
+        function : callable of array, shape (points, inputs left), to array, shape (points,)
+            Accuracy, 0 to 1.
+        """
         left = [i for i, name in enumerate(self.names) if name not in fixed]
 
         def reduced(U: Array) -> Array:
@@ -378,7 +417,13 @@ class Measured(Chain):
         return np.clip(self.accuracy.predict(U[:, :-1]) + self.error * self.inputs[-1].value(U[:, -1]), 0.0, 1.0)
 
     def resampled(self, rng: np.random.Generator) -> Measured:
-        """The same, as other points of the ensemble would have made it."""
+        """The same, as other points of the ensemble would have made it.
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws the points of the surrogate with repetition.
+        """
         return Measured(self.compact, self.network, self.accuracy.resampled(rng), self.error)
 
 
@@ -396,7 +441,16 @@ def _last(accuracy: Surrogate) -> Input:
 
 
 def analysed(joined: Chain, s: Settings, fixed: Mapping[str, float] | None = None) -> Indices:
-    """Sobol indices of the chain, with intervals that know the sampling and the training points."""
+    """Sobol indices of the chain, with intervals that know the sampling and the training points.
+
+    Parameters
+    ----------
+    joined : Chain
+    s : Settings
+        Seed, base samples and number of refits.
+    fixed : mapping of str to float, 0 to 1, optional
+        Inputs held at a place of their distribution function, by name.
+    """
     fixed = dict(fixed or {})
     names, function = joined.given(fixed)
     others = [joined.resampled(np.random.default_rng([s.seed, 7, i])).given(fixed)[1] for i in range(s.refits)]
@@ -406,7 +460,25 @@ def analysed(joined: Chain, s: Settings, fixed: Mapping[str, float] | None = Non
 def ranked(
     joined: Chain, indices: Indices, fixed: Mapping[str, float] | None = None, rng: int = 0
 ) -> list[dict[str, Any]]:
-    """Inputs by their total index, each with kind, range, source, indices and a verdict in words."""
+    """Inputs by their total index, each with kind, range, source, indices and a verdict in words.
+
+    Parameters
+    ----------
+    joined : Chain
+    indices : Indices
+        From :func:`analysed` with the same `fixed`.
+    fixed : mapping of str to float, 0 to 1, optional
+        Inputs held at a place of their distribution function, by name.
+    rng : int
+        Seed of the 512 points over which the accuracy at either end of an input is averaged.
+
+    Returns
+    -------
+    list of dict
+        Fields of :class:`Input`; ``first``, ``total`` and the half-widths of their 95 % intervals;
+        ``accuracy_at_low`` and ``accuracy_at_high`` (at 5 % and 95 % of the distribution of the input);
+        ``deviation_if_known`` (standard deviation of the accuracy that would remain); ``verdict``.
+    """
     names, function = joined.given(dict(fixed or {}))
     known = dict(zip(joined.names, joined.inputs, strict=True))
     base = latin_hypercube(len(names), 512, rng)
@@ -523,7 +595,7 @@ def explain(
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Which number must be known better to predict the network?
+    """Tell which number must be known better to predict the network.
 
     Parameters
     ----------

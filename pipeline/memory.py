@@ -285,6 +285,10 @@ def fisher_ratio(states: ArrayLike, labels: ArrayLike) -> float:
     states : array, shape (patterns, nodes)
     labels : array, shape (patterns,)
 
+    Returns
+    -------
+    float, 1, >= 0
+
     Notes
     -----
     S_w is shrunk towards a multiple of the unit matrix (Ledoit and Wolf), S_b weighs a class by its patterns. States

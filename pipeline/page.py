@@ -98,7 +98,18 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def counts(results: Mapping[str, Any]) -> dict[str, Any]:
-    """How many targets were hit, missed and could be either, in all and of each kind of result."""
+    """How many targets were hit, missed and could be either, in all and of each kind of result.
+
+    Parameters
+    ----------
+    results : mapping
+        Content of ``results.json``; its ``quantities`` are counted.
+
+    Returns
+    -------
+    dict
+        ``hits``, ``misses``, ``checkable`` (their sum) and ``by_kind``: hits and checkable of each kind that has any.
+    """
     verdict = [row["verdict"] for row in results["quantities"]]
     hits, misses = verdict.count("hit"), verdict.count("miss")
     by_kind = {}
@@ -110,7 +121,15 @@ def counts(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template; a name that it asks for and does not get is an error."""
+    """Fill a template; a name that it asks for and does not get is an error.
+
+    Parameters
+    ----------
+    template : str
+        File name among the templates of the package.
+    **values : object
+        By the name that the template uses.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         undefined=jinja2.StrictUndefined,

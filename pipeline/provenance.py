@@ -45,7 +45,13 @@ class Node:
     children: tuple[Node, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data.
+
+        Returns
+        -------
+        dict
+            Fields by name, those of the nodes below it likewise.
+        """
         return asdict(self)
 
     def walk(self) -> Iterator[Node]:
@@ -62,6 +68,11 @@ def read(file: str | os.PathLike[str]) -> dict[str, Any]:
     ----------
     file : path
         ``results.json``, or the folder of a job.
+
+    Returns
+    -------
+    dict
+        Content of ``results.json``, checked.
 
     Raises
     ------
@@ -122,7 +133,18 @@ def _mappings(part: Any) -> bool:
 
 
 def names(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What :func:`lineage` can be asked for: the shortest name of each number, and the quantity in words."""
+    """What :func:`lineage` can be asked for: the shortest name of each number, and the quantity in words.
+
+    Parameters
+    ----------
+    results : mapping
+        What :func:`read` returns.
+
+    Returns
+    -------
+    list of (str, str)
+        The handle of a number, or its id where it has none, and the quantity.
+    """
     return [(row["handle"] or row["id"], row["quantity"]) for row in results["quantities"]]
 
 

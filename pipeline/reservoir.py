@@ -114,7 +114,15 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return tuple(sorted({"John2022", *(key for cell in cells for key in getattr(cell, "sources", ()))}))
 
     def fit(self, trains: Sequence[Waveform] | None = None, labels: Any = None) -> Reservoir:
-        """Check the arguments; nothing is learned."""
+        """Check the arguments; nothing is learned.
+
+        Parameters
+        ----------
+        trains : sequence of Waveform, optional
+            Not looked at; scikit-learn passes it.
+        labels : object, optional
+            Likewise.
+        """
         self._check()
         return self
 
@@ -175,8 +183,11 @@ class Reservoir(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        trains, rng, devices
-            As for :meth:`transform`.
+        trains : sequence of Waveform
+        rng : int, Generator or None
+            Decides what the device and the reading draw, as for :meth:`transform`.
+        devices : array of int, shape (patterns,), optional
+            Which device sees which train.
 
         Returns
         -------
@@ -185,7 +196,18 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return self.transform(trains, rng, devices)[:, :, None]
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Names of the nodes, by their instants."""
+        """Names of the nodes, by their instants.
+
+        Parameters
+        ----------
+        input_features : object, optional
+            Not looked at; scikit-learn passes it.
+
+        Returns
+        -------
+        array of str, shape (nodes,)
+            ``node_35.000ms`` and so on.
+        """
         return np.array([f"node_{1e3 * t:.3f}ms" for t in self.node_times_s], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
@@ -394,7 +416,15 @@ class MaskedReservoir(TransformerMixin, BaseEstimator):
         return values
 
     def fit(self, series: Any = None, targets: Any = None) -> MaskedReservoir:
-        """Check the arguments; nothing is learned."""
+        """Check the arguments; nothing is learned.
+
+        Parameters
+        ----------
+        series : array, optional
+            Not looked at; scikit-learn passes it.
+        targets : object, optional
+            Likewise.
+        """
         self._check()
         return self
 

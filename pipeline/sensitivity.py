@@ -75,7 +75,18 @@ class Input:
             raise InputError(f"{self.name} is uniform in its logarithm", got=f"low = {self.low}", allowed="low > 0")
 
     def value(self, u: ArrayLike) -> Array:
-        """The quantity at places u of its distribution function, shape as u."""
+        """The quantity at places u of its distribution function, shape as u.
+
+        Parameters
+        ----------
+        u : float or array, shape (...,), 1, 0 to 1
+            Of a normal quantity kept 1e-6 away from both ends.
+
+        Returns
+        -------
+        array, shape (...,)
+            In `unit`.
+        """
         u = np.asarray(u, dtype=float)
         if self.law == "log":
             return np.asarray(self.low * (self.high / self.low) ** u)
@@ -85,7 +96,18 @@ class Input:
         return np.asarray(self.low + (self.high - self.low) * u)
 
     def place(self, value: ArrayLike) -> Array:
-        """Inverse of :meth:`value`; outside of 0 to 1 where the value is outside of the range."""
+        """Inverse of :meth:`value`; outside of 0 to 1 where the value is outside of the range.
+
+        Parameters
+        ----------
+        value : float or array, shape (...,)
+            In `unit`.
+
+        Returns
+        -------
+        array, shape (...,), 1
+            A normal quantity always lies between 0 and 1.
+        """
         x = np.asarray(value, dtype=float)
         if self.law == "log":
             return np.asarray(np.log(np.maximum(x, 1e-300) / self.low) / math.log(self.high / self.low))
@@ -95,17 +117,41 @@ class Input:
         return np.asarray((x - self.low) / (self.high - self.low))
 
     def narrowed(self, low: float, high: float) -> Input:
-        """A copy with another range, which then counts as given by the user."""
+        """A copy with another range, which then counts as given by the user.
+
+        Parameters
+        ----------
+        low, high : float
+            Ends of the new range, in `unit`; wider than the old one is allowed too.
+        """
         source = f"range given by the user; {self.source}"
         return Input(self.name, low, high, self.unit, self.kind, source, self.law, self.link)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data.
+
+        Returns
+        -------
+        dict
+            Fields by name.
+        """
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def values(inputs: Sequence[Input], unit_cube: ArrayLike) -> Array:
-    """The quantities at points of the unit cube, shape (points, inputs)."""
+    """The quantities at points of the unit cube, shape (points, inputs).
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+    unit_cube : array, shape (points, inputs), 1, 0 to 1
+        Places of the inputs in their distribution functions; one point alone may be flat.
+
+    Returns
+    -------
+    array, shape (points, inputs)
+        Each column in the unit of its input.
+    """
     u = np.atleast_2d(np.asarray(unit_cube, dtype=float))
     if u.shape[1] != len(inputs):
         raise InputError("points and inputs do not go together", got=f"{u.shape[1]} columns for {len(inputs)} inputs")
@@ -114,6 +160,17 @@ def values(inputs: Sequence[Input], unit_cube: ArrayLike) -> Array:
 
 def latin_hypercube(dimensions: int, points: int, rng: Rng = None) -> Array:
     """Points of the unit cube, one in each slice of each dimension, shape (points, dimensions).
+
+    Parameters
+    ----------
+    dimensions : int, >= 1
+    points : int, >= 1
+        As many slices has each dimension.
+    rng : int, Generator or None
+
+    Returns
+    -------
+    array, shape (points, dimensions), 1, 0 to 1
 
     References
     ----------
@@ -150,6 +207,12 @@ class Surrogate:
     q2_ceiling : float
         Q2 that an exact model would reach, as the results are themselves noisy; nan if that noise is not known.
     points : int
+    model : object
+        The regression itself.
+    design : array, shape (points, dimensions), 1, 0 to 1
+        Points that it was trained on, in the unit cube.
+    results : array, shape (points,)
+        What the expensive model gave there.
 
     Notes
     -----
@@ -231,11 +294,28 @@ class Surrogate:
         return cls(best, q2, math.sqrt(left), tried, ceiling, len(y), _trained(best, X, y), X, y)
 
     def predict(self, points: ArrayLike) -> Array:
-        """Expected result, shape (points,)."""
+        """Expected result, shape (points,).
+
+        Parameters
+        ----------
+        points : array, shape (points, dimensions), 1, 0 to 1
+            In the unit cube; one point alone may be flat.
+
+        Returns
+        -------
+        array, shape (points,)
+            In the unit of the results.
+        """
         return _predict(self.model, np.atleast_2d(np.asarray(points, dtype=float)))
 
     def resampled(self, rng: np.random.Generator) -> Surrogate:
-        """The same kind of model, trained on points drawn with repetition from those it was trained on."""
+        """The same kind of model, trained on points drawn with repetition from those it was trained on.
+
+        Parameters
+        ----------
+        rng : Generator
+            Draws them; as many as before.
+        """
         drawn = rng.integers(0, len(self.results), len(self.results))
         model = _retrained(self.model, self.kind, self.design[drawn], self.results[drawn])
         return Surrogate(
@@ -251,7 +331,13 @@ class Surrogate:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, without the model."""
+        """Plain data, without the model.
+
+        Returns
+        -------
+        dict
+            ``kind``, ``q2``, ``q2_ceiling``, ``residual``, ``tried`` and ``points``.
+        """
         names = ("kind", "q2", "q2_ceiling", "residual", "tried", "points")
         return {name: getattr(self, name) for name in names}
 
@@ -352,7 +438,13 @@ class Indices:
     samples: int
 
     def order(self) -> NDArray[np.intp]:
-        """Inputs by their total index, largest first."""
+        """Inputs by their total index, largest first.
+
+        Returns
+        -------
+        array of int, shape (inputs,)
+            Positions in `names`.
+        """
         return np.argsort(-self.total, kind="stable")
 
 

@@ -311,6 +311,14 @@ class FiringPatterns:
     def unit(self, by: Literal["pattern", "device", "train"]) -> NDArray[np.int64]:
         """Number of the unit that each pattern belongs to: what scikit-learn calls ``groups``.
 
+        Parameters
+        ----------
+        by : {"pattern", "device", "train"}
+
+        Returns
+        -------
+        array of int, shape (patterns,)
+
         Raises
         ------
         InputError
@@ -333,8 +341,12 @@ class FiringPatterns:
         Parameters
         ----------
         n_splits : int, >= 1
-        test_fraction, by, rng
-            As for :meth:`split`.
+        test_fraction : float, in (0, 1)
+            Share of the patterns that test.
+        by : {"pattern", "device", "train"}
+            Unit that goes to one side whole.
+        rng : int, Generator or None
+            One child of it for each split.
         """
         _whole("n_splits", n_splits)
         return Splits(tuple(self.split(test_fraction, by, child) for child in spawn(rng, n_splits)))
@@ -401,6 +413,19 @@ class Splits:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Each training and test set in turn; the arguments are scikit-learn's and only their length counts.
 
+        Parameters
+        ----------
+        X : array or sequence, shape (patterns, ...), optional
+            Only its length counts.
+        y : array, shape (patterns,), optional
+            Not looked at: the splits were drawn from the labels of the task.
+        groups : array, shape (patterns,), optional
+            Not looked at either.
+
+        Yields
+        ------
+        train, test : array of int, ascending
+
         Raises
         ------
         InputError
@@ -412,7 +437,13 @@ class Splits:
         yield from self.pairs
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of splits."""
+        """Number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : object, optional
+            Not looked at; scikit-learn passes them.
+        """
         return len(self.pairs)
 
 

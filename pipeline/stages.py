@@ -96,13 +96,25 @@ def to_json(data: Any, *, indent: int | None = None) -> str:
 
 
 def digest(inputs: Any) -> str:
-    """Hash of plain data, independent of the order of its keys."""
+    """Hash of plain data, independent of the order of its keys.
+
+    Parameters
+    ----------
+    inputs : object
+        What JSON can hold, and arrays, numpy numbers and paths.
+    """
     text = json.dumps(inputs, default=_plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def source_digest(*levels: str) -> str:
-    """Hash of the Python source of sub-packages (``"kmc"``) or single modules (``"pipeline/spikes.py"``)."""
+    """Hash of the Python source of sub-packages (``"kmc"``) or single modules (``"pipeline/spikes.py"``).
+
+    Parameters
+    ----------
+    *levels : str
+        Relative to the package; the order does not matter.
+    """
     total = hashlib.sha256()
     for level in sorted(set(levels)):
         place = _PACKAGE / level
@@ -113,7 +125,14 @@ def source_digest(*levels: str) -> str:
 
 
 def file_digest(folder: str | os.PathLike[str], names: Sequence[str]) -> str:
-    """Hash of the content of files of the user's, each by its name with or without ``.gz``; a missing one is none."""
+    """Hash of the content of files of the user's, each by its name with or without ``.gz``; a missing one is none.
+
+    Parameters
+    ----------
+    folder : path
+    names : sequence of str
+        Without ``.gz``.
+    """
     total = hashlib.sha256()
     for name in names:
         for file in (Path(folder) / name, Path(folder) / f"{name}.gz"):
@@ -126,6 +145,13 @@ def file_digest(folder: str | os.PathLike[str], names: Sequence[str]) -> str:
 
 def check_writable(folder: str | os.PathLike[str], *, option: str = "--out") -> Path:
     """Make the output folder and prove that a file can be written there, before any work is done.
+
+    Parameters
+    ----------
+    folder : path
+        Made with its parents, if missing.
+    option : str
+        Option of the command line that the error advises to change.
 
     Raises
     ------
@@ -198,15 +224,36 @@ class Cache:
 
     @staticmethod
     def folder_name(stage: str, key: str) -> str:
-        """Name of the folder of one result."""
+        """Name of the folder of one result.
+
+        Parameters
+        ----------
+        stage : str
+        key : str
+            Hash of what the result depends on; its first 20 digits enter the name.
+        """
         return f"{stage}-{key[:20]}"
 
     def place(self, stage: str, key: str) -> Path:
-        """Folder of one result."""
+        """Folder of one result.
+
+        Parameters
+        ----------
+        stage : str
+        key : str
+            Hash of what the result depends on.
+        """
         return self.folder / self.folder_name(stage, key)
 
     def load(self, stage: str, key: str) -> Result | None:
-        """The result of a stage, if it was finished with the same inputs."""
+        """The result of a stage, if it was finished with the same inputs.
+
+        Parameters
+        ----------
+        stage : str
+        key : str
+            Hash of what the result depends on; the whole of it must agree.
+        """
         place = self.place(stage, key)
         try:
             record = json.loads((place / "stage.json").read_text(encoding="utf-8"))
@@ -220,6 +267,12 @@ class Cache:
 
     def store(self, stage: str, result: Result) -> None:
         """Keep a finished result.
+
+        Parameters
+        ----------
+        stage : str
+        result : Result
+            With its key; replaces what lies in the same place.
 
         Raises
         ------

@@ -58,7 +58,18 @@ class Target:
 
 
 def table(*rows: Target, source: str) -> dict[str, Target]:
-    """Targets by ``"id/name"``; `source` is that of the rows that name none."""
+    """Targets by ``"id/name"``; `source` is that of the rows that name none.
+
+    Parameters
+    ----------
+    *rows : Target
+    source : str
+        Bib key.
+
+    Returns
+    -------
+    dict of str to Target
+    """
     whole = (row if row.source is not None else replace(row, source=source) for row in rows)
     return {f"{row.id}/{row.name}": row for row in whole}
 
@@ -98,6 +109,12 @@ def quantity(
         Stages of the job, or ``"stage/trace"``, that it was read off.
     devices : sequence of Device, optional
         Every card that it rests on; `device` alone if not given.
+
+    Returns
+    -------
+    dict
+        Value and unit, target as printed and its bounds, kind, ``verdict`` ("hit", "miss", "not computed" or "no number
+        to compare with"), source, uncertainty, and what it was made from.
     """
     if skipped:
         kind = ""
@@ -145,7 +162,13 @@ def _ids(text: str) -> set[str]:
 
 
 def formatted(row: Mapping[str, Any]) -> str:
-    """Value and uncertainty as a reader wants them."""
+    """Value and uncertainty as a reader wants them.
+
+    Parameters
+    ----------
+    row : mapping
+        From :func:`quantity`.
+    """
     value = row["value"]
     if value is None:
         return "not computed"

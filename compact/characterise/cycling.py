@@ -179,8 +179,10 @@ def endurance(trace: xr.Dataset, *, read_V: float = 0.1, factor: float = 10.0, c
         or write, read, erase, read. Otherwise each cycle of a sweep is read on its rising and its falling branch.
     read_V : float, V, > 0
         Where a sweep is read.
-    factor, consecutive
-        As for :func:`endurance_of`.
+    factor : float, 1, > 1
+        Smallest LRS over HRS conductance that still works.
+    consecutive : int, >= 1
+        Readings in a row that must fail.
 
     Raises
     ------
@@ -222,6 +224,13 @@ def _check_pairs(time: Array, voltage: Array, reads: Array) -> None:
 
 def endurances(given: xr.Dataset | Sequence[xr.Dataset], **options: float) -> Distribution:
     """Endurance over devices, cycles; options as for :func:`endurance`. Devices that still work are censored.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+        Runs that are no endurance test are left out.
+    **options : float
+        ``read_V`` (V), ``factor`` (1) and ``consecutive`` of :func:`endurance`.
 
     Raises
     ------

@@ -100,7 +100,28 @@ def relaxations_of(
     dwell_s: float = 0.0,
     rest_V: float = 0.0,
 ) -> list[Relaxation]:
-    """:func:`relaxations` on bare arrays; `low` and `high` are ln of the OFF and the ON conductance."""
+    """:func:`relaxations` on bare arrays; `low` and `high` are ln of the OFF and the ON conductance.
+
+    Parameters
+    ----------
+    time : array, shape (n,), s
+    voltage : array, shape (n,), V
+        Of the source.
+    ln_g : array, shape (n,), 1
+        ln(G / S).
+    low, high : float, 1
+        ln(G / S) of the OFF and of the ON state; nothing is found unless `high` is the larger.
+    level : float, 1, in (0, 1)
+        Share of the way from `low` to `high` at which the device counts as relaxed.
+    dwell_s : float, s, >= 0
+        How long the state must stay at or below `level`.
+    rest_V : float, V
+        Largest voltage that counts as rest.
+
+    Returns
+    -------
+    list of Relaxation
+    """
     if not high > low:
         return []
     state = (ln_g - low) / (high - low)
@@ -127,6 +148,13 @@ def relaxations_of(
 def relaxation_time(trace: xr.Dataset, **options: float) -> Relaxation:
     """The first relaxation of a run; options as for :func:`relaxations`.
 
+    Parameters
+    ----------
+    trace : Dataset
+        One run.
+    **options : float
+        ``level``, ``dwell_s``, ``rest_V``, ``off_S`` and ``on_S``.
+
     Raises
     ------
     InputError
@@ -151,6 +179,11 @@ def set_times(trace: xr.Dataset, *, off_S: float | None = None, on_S: float | No
         One run.
     off_S, on_S : float, S, optional
         OFF and ON conductance; default the 2 % and the 98 % quantile of the run.
+
+    Returns
+    -------
+    list of SetTime
+        Censored where the voltage falls to zero, or the trace ends, before ln G is half way from OFF to ON.
     """
     time, voltage, _, conductance = columns(trace)
     ln_g = np.log(conductance)
@@ -160,7 +193,22 @@ def set_times(trace: xr.Dataset, *, off_S: float | None = None, on_S: float | No
 def set_times_of(
     time: NDArray[np.float64], voltage: NDArray[np.float64], ln_g: NDArray[np.float64], low: float, high: float
 ) -> list[SetTime]:
-    """:func:`set_times` on bare arrays; `low` and `high` are ln of the OFF and the ON conductance."""
+    """:func:`set_times` on bare arrays; `low` and `high` are ln of the OFF and the ON conductance.
+
+    Parameters
+    ----------
+    time : array, shape (n,), s
+    voltage : array, shape (n,), V
+        Of the source; a stretch above zero can SET.
+    ln_g : array, shape (n,), 1
+        ln(G / S).
+    low, high : float, 1
+        ln(G / S) of the OFF and of the ON state.
+
+    Returns
+    -------
+    list of SetTime
+    """
     if not high > low:
         return []
     state = (ln_g - low) / (high - low)

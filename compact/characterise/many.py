@@ -116,6 +116,15 @@ def reset_voltages(given: Traces, *, fraction: float = 0.5, ratio: float = 10.0)
 def on_off_ratios(given: Traces, *, write_V: float = 2.0, read_V: float = 0.1, which: str = "read") -> Distribution:
     """On/off ratio over cycles and devices, 1; `which` is "power" or "read", see :class:`OnOff`.
 
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+    write_V, read_V : float, V, > 0
+        Voltages whose currents are compared.
+    which : {"read", "power"}
+        "read": currents at `read_V` after and before the SET. "power": current at `write_V` over that at `read_V`, both
+        on the way up.
+
     Raises
     ------
     InputError
@@ -144,6 +153,17 @@ def on_off_ratios(given: Traces, *, write_V: float = 2.0, read_V: float = 0.1, w
 def relaxation_times(given: Traces, **options: float) -> Distribution:
     """Relaxation time over events and devices, s; options as for :func:`relaxations`.
 
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+    **options : float
+        ``level``, ``dwell_s``, ``rest_V``, ``off_S`` and ``on_S``.
+
+    Returns
+    -------
+    Distribution
+        In s; a relaxation that outlasts its rest is censored.
+
     Raises
     ------
     InputError
@@ -166,12 +186,34 @@ def relaxation_times(given: Traces, **options: float) -> Distribution:
 
 
 def switching_times(given: Traces, *, up: bool = True, factor: float = 2.0, rest_V: float = 0.0) -> Distribution:
-    """10 to 90 % switching time of every SET (`up`) or RESET, s; see :func:`switchings`."""
+    """10 to 90 % switching time of every SET (`up`) or RESET, s; see :func:`switchings`.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+    up : bool
+        SETs if true, RESETs if false.
+    factor : float, 1, > 1
+        Change of conductance that counts as switching.
+    rest_V : float, V, >= 0
+        Largest magnitude of the voltage that counts as no stimulus.
+    """
     return _switched(given, "time_s", "s", up, factor, rest_V)
 
 
 def switching_energies(given: Traces, *, up: bool = True, factor: float = 2.0, rest_V: float = 0.0) -> Distribution:
-    """Energy from 10 to 90 % of every SET (`up`) or RESET, J; see :func:`switchings`."""
+    """Energy from 10 to 90 % of every SET (`up`) or RESET, J; see :func:`switchings`.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+    up : bool
+        SETs if true, RESETs if false.
+    factor : float, 1, > 1
+        As for :func:`switching_times`.
+    rest_V : float, V, >= 0
+        As for :func:`switching_times`.
+    """
     return _switched(given, "energy_J", "J", up, factor, rest_V)
 
 

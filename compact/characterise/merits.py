@@ -122,7 +122,14 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the table as plain data, None for what is nan; JSON takes it as it is."""
+        """Return the table as plain data, None for what is nan; JSON takes it as it is.
+
+        Returns
+        -------
+        dict
+            ``merits`` and ``missing``: a list each, with a dict of the fields of :class:`Merit` or :class:`Missing` for
+            each row.
+        """
 
         def plain(value: Any) -> Any:
             return None if isinstance(value, float) and not math.isfinite(value) else value

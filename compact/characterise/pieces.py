@@ -19,7 +19,13 @@ _UNITS = {"voltage": "V", "device_voltage": "V", "current": "A", "conductance": 
 
 
 def runs(trace: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
-    """Each one-dimensional run in a trace with its indices; a one-dimensional trace yields itself."""
+    """Each one-dimensional run in a trace with its indices; a one-dimensional trace yields itself.
+
+    Parameters
+    ----------
+    trace : Dataset
+        Every dimension of its conductance besides ``time`` counts runs.
+    """
     extra = [d for d in trace["conductance"].dims if d != "time"]
     shape = tuple(trace.sizes[d] for d in extra)
     for index in np.ndindex(shape):
@@ -29,6 +35,10 @@ def runs(trace: xr.Dataset) -> Iterator[tuple[dict[str, int], xr.Dataset]]:
 
 def each(given: xr.Dataset | Sequence[xr.Dataset]) -> Iterator[tuple[str, xr.Dataset]]:
     """Every run of one trace or several, with the name of the device that it is of.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
 
     Raises
     ------
@@ -47,7 +57,22 @@ def each(given: xr.Dataset | Sequence[xr.Dataset]) -> Iterator[tuple[str, xr.Dat
 
 
 def several(given: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """One trace or several as a list, each checked."""
+    """One trace or several as a list, each checked.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+        Traces of the schema of :mod:`halidrift.physics.trace`.
+
+    Returns
+    -------
+    list of Dataset
+
+    Raises
+    ------
+    InputError
+        If there is no trace, or one does not follow the schema.
+    """
     found = [given] if isinstance(given, xr.Dataset) else list(given)
     if not found:
         raise InputError("A figure of merit needs a trace", got="none", action="Simulate or read at least one")
@@ -96,6 +121,11 @@ def cycles(trace: xr.Dataset, *, following: int = 0) -> list[xr.Dataset]:
 def columns(trace: xr.Dataset) -> tuple[NDArray[np.float64], ...]:
     """Time, source voltage, current and conductance of one run; the conductance never below 1e-300 S.
 
+    Parameters
+    ----------
+    trace : Dataset
+        One-dimensional.
+
     Raises
     ------
     InputError
@@ -129,7 +159,22 @@ def columns(trace: xr.Dataset) -> tuple[NDArray[np.float64], ...]:
 
 
 def crossing(x: NDArray[np.float64], y: NDArray[np.float64], i: int, level: float) -> float:
-    """x at which the line from point i - 1 to point i meets y = level."""
+    """x at which the line from point i - 1 to point i meets y = level.
+
+    Parameters
+    ----------
+    x, y : array, shape (n,)
+        Abscissa and ordinate, in any units.
+    i : int, >= 0
+        First point at or beyond `level`.
+    level : float
+        In the unit of `y`.
+
+    Returns
+    -------
+    float
+        In the unit of `x`, between the two points; that of point i where i is 0 or the line is flat.
+    """
     if i == 0 or y[i] == y[i - 1]:
         return float(x[i])
     share = (level - y[i - 1]) / (y[i] - y[i - 1])
@@ -137,7 +182,17 @@ def crossing(x: NDArray[np.float64], y: NDArray[np.float64], i: int, level: floa
 
 
 def stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last index of each run of true values."""
+    """First and last index of each run of true values.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (n,)
+
+    Returns
+    -------
+    list of (int, int)
+        In order, both indices included.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 

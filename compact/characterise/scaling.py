@@ -143,6 +143,11 @@ def area_scaling(
 def sweep_rate(trace: xr.Dataset) -> float:
     """Rate of the first rise of the voltage above zero, V/s: the median over its instants.
 
+    Parameters
+    ----------
+    trace : Dataset
+        One run.
+
     Raises
     ------
     InputError
@@ -209,7 +214,20 @@ def rate_dependence_of(
 
 
 def rate_dependence(given: xr.Dataset | Sequence[xr.Dataset], *, ratio: float = 10.0) -> RateDependence:
-    """:func:`rate_dependence_of` on sweeps of several rates; set voltages as :func:`set_voltages` takes them."""
+    """:func:`rate_dependence_of` on sweeps of several rates; set voltages as :func:`set_voltages` takes them.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+        Sweeps of two rates or more; runs that are no sweep are left out.
+    ratio : float, 1, > 1
+        Rise of conductance that counts as SET.
+
+    Raises
+    ------
+    InputError
+        If there are not two different rates.
+    """
     rates: list[float] = []
     volts: list[float] = []
     censored: list[bool] = []

@@ -202,14 +202,30 @@ def on_off(trace: xr.Dataset, *, write_V: float = 2.0, read_V: float = 0.1) -> O
 
 
 def lrs_conductance(trace: xr.Dataset, *, read_V: float = 0.1) -> float:
-    """Conductance after the SET, read on the falling branch of the first positive excursion, S."""
+    """Conductance after the SET, read on the falling branch of the first positive excursion, S.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run: first rises from zero, then returns.
+    read_V : float, V, > 0
+        Where the branch is read; the sweep must pass it.
+    """
     _, voltage, _, conductance = columns(trace)
     _, down = first_branches(voltage)
     return at(voltage, conductance, down, read_V)
 
 
 def hrs_conductance(trace: xr.Dataset, *, read_V: float = 0.1) -> float:
-    """Conductance before the SET, read on the rising branch of the first positive excursion, S."""
+    """Conductance before the SET, read on the rising branch of the first positive excursion, S.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run: first rises from zero, then returns.
+    read_V : float, V, > 0
+        Where the branch is read; the sweep must pass it.
+    """
     _, voltage, _, conductance = columns(trace)
     up, _ = first_branches(voltage)
     return at(voltage, conductance, up, read_V)

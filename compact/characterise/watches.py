@@ -93,7 +93,26 @@ def retention_time(trace: xr.Dataset, *, fraction: float = 0.5, state: str = "lr
 
 
 def lifetimes(given: xr.Dataset | Sequence[xr.Dataset], *, fraction: float = 0.5, state: str = "lrs") -> list[Lifetime]:
-    """:func:`retention_time` of every run that ends with a watch."""
+    """:func:`retention_time` of every run that ends with a watch.
+
+    Parameters
+    ----------
+    given : Dataset or sequence of Dataset
+        Runs that do not end with a watch are left out.
+    fraction : float, 1, in (0, 1)
+        Share of its conductance that the state must keep.
+    state : {"lrs", "hrs"}
+        Which state is watched.
+
+    Returns
+    -------
+    list of Lifetime
+
+    Raises
+    ------
+    InputError
+        If no run ends with a watch; the reason is that of the last.
+    """
     found, why = [], "no run"
     for _, run in each(given):
         try:
@@ -112,7 +131,9 @@ def retention(given: xr.Dataset | Sequence[xr.Dataset], *, fraction: float = 0.5
     ----------
     given : Dataset or sequence of Dataset
         Runs that end with a watch, at two temperatures or more.
-    fraction, state
+    fraction : float, 1, in (0, 1)
+        As for :func:`retention_time`.
+    state : {"lrs", "hrs"}
         As for :func:`retention_time`.
 
     Returns

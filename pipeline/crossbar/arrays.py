@@ -25,7 +25,18 @@ class Draws(Protocol):
     """Anything that draws the conductances of cells: :class:`Spread`, or your own."""
 
     def draw(self, low: NDArray[np.bool_], rng: np.random.Generator) -> Array:
-        """Conductances, S, of cells that are in the low-resistance state where `low` is true."""
+        """Conductances, S, of cells that are in the low-resistance state where `low` is true.
+
+        Parameters
+        ----------
+        low : array of bool, shape (words, bits)
+        rng : Generator
+            Advanced by what is drawn.
+
+        Returns
+        -------
+        array, shape (words, bits), S
+        """
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,13 @@ class Spread:
         """Spread of a :class:`~halidrift.compact.NonVolatile` cell, written to `conductance_S` or else to its largest.
 
         The normal spread of the written state counts as lognormal of the same relative width.
+
+        Parameters
+        ----------
+        model : NonVolatile
+            Its median OFF conductance is the high-resistance state.
+        conductance_S : float, S, > 0, optional
+            Target of the low-resistance state.
         """
         _, high = model.conductance_bounds_S
         wanted = high if conductance_S is None else conductance_S
@@ -67,7 +85,19 @@ class Spread:
         )
 
     def draw(self, low: NDArray[np.bool_], rng: np.random.Generator) -> Array:
-        """Conductances, S."""
+        """Conductances, S.
+
+        Parameters
+        ----------
+        low : array of bool, shape (words, bits)
+            Where a cell is in the low-resistance state.
+        rng : Generator
+            Advanced by one normal number a cell.
+
+        Returns
+        -------
+        array, shape (words, bits), S
+        """
         normal = rng.standard_normal(low.shape)
         return np.where(
             low, np.exp(self.low_spread * normal) / self.low_ohm, np.exp(self.high_spread * normal) / self.high_ohm
@@ -111,8 +141,12 @@ def read_distribution(
     threshold_A : float, A, > 0, optional
         Size of the current above which a read counts as low-resistance; if not given, the geometric mean of both
         medians.
-    word_segment_ohm, bit_segment_ohm, driver_ohm, sense_ohm
-        See :class:`Crossbar`.
+    word_segment_ohm, bit_segment_ohm : float, ohm, >= 0
+        Resistance of a line from one cell to the next.
+    driver_ohm : float, ohm, >= 0
+        Of the source at each word line.
+    sense_ohm : float or array, shape (bits,), ohm, >= 0
+        Of the sense amplifier at each bit line.
     rng : int, Generator or None
     progress : callable (done, samples), optional
         Called after each array.
@@ -210,12 +244,29 @@ class Thresholds:
 
     @classmethod
     def of(cls, model: Any) -> Thresholds:
-        """Those of a :class:`~halidrift.compact.NonVolatile` cell, RESET at its `reset_reference_S`."""
+        """Those of a :class:`~halidrift.compact.NonVolatile` cell, RESET at its `reset_reference_S`.
+
+        Parameters
+        ----------
+        model : NonVolatile
+            Median thresholds and their spreads, V.
+        """
         names = ("set_voltage_V", "reset_voltage_V", "set_voltage_spread_V", "reset_voltage_spread_V")
         return cls(*(model.value(name) for name in names))
 
     def probability(self, voltage_V: ArrayLike) -> Array:
-        """Probability that a cell at this voltage switches, shape (...,)."""
+        """Probability that a cell at this voltage switches, shape (...,).
+
+        Parameters
+        ----------
+        voltage_V : float or array, shape (...,), V
+            Across the cell: positive for a SET, negative for a RESET.
+
+        Returns
+        -------
+        array, shape (...,), 1
+            0 at 0 V, and at negative voltage if `reset_V` is nan.
+        """
         from scipy.special import ndtr
 
         V = np.asarray(voltage_V, dtype=float)

@@ -33,14 +33,35 @@ class Cells(ABC):
 
     @abstractmethod
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
-        """Current of every cell, A, and its derivative by the voltage, S, not negative; both of shape (words, bits)."""
+        """Current of every cell, A, and its derivative by the voltage, S, not negative; both of shape (words, bits).
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+            Of each word line against its bit line, at the cell.
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+        """
 
     def current_A(self, voltage_V: ArrayLike) -> Array:
-        """Current of every cell at its voltage, shape (words, bits), A."""
+        """Current of every cell at its voltage, shape (words, bits), A.
+
+        Parameters
+        ----------
+        voltage_V : float or array, broadcast to (words, bits), V
+        """
         return self.evaluate(np.broadcast_to(np.asarray(voltage_V, dtype=float), self.shape))[0]
 
     def check(self, voltage_V: Array) -> None:  # noqa: B027 - most laws hold everywhere
-        """Raise ValidityError where a law does not hold at the voltages of a solution."""
+        """Raise ValidityError where a law does not hold at the voltages of a solution.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+            Of the cells of a solved network.
+        """
 
 
 def _table(name: str, values: ArrayLike, unit: str, *, low: float = 0.0, strict: bool = False) -> Array:
@@ -83,6 +104,16 @@ class Ohmic(Cells):
         return self.conductance_S.shape
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current G V and slope G.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+        """
         G = self.conductance_S
         return G * voltage_V, G
 
@@ -115,7 +146,16 @@ class Sinh(Cells):
 
     @classmethod
     def at(cls, conductance_S: ArrayLike, voltage_V: float, ratio: float) -> Sinh:
-        """Cells with I/V = `conductance_S` at `voltage_V`, and I(V) / I(V/2) = `ratio` > 2 there."""
+        """Cells with I/V = `conductance_S` at `voltage_V`, and I(V) / I(V/2) = `ratio` > 2 there.
+
+        Parameters
+        ----------
+        conductance_S : array, shape (words, bits), S, > 0
+            At `voltage_V`, not at low bias.
+        voltage_V : float, V, > 0
+        ratio : float, 1, > 2
+            That of a resistor is 2.
+        """
         if not (math.isfinite(ratio) and ratio > 2.0):
             raise InputError("The nonlinearity I(V)/I(V/2) must exceed that of a resistor", got=ratio, allowed="> 2")
         width = _positive("voltage_V", voltage_V, "V") / (2.0 * math.acosh(0.5 * ratio))
@@ -127,6 +167,16 @@ class Sinh(Cells):
         return self.conductance_S.shape
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current G V_n sinh(V / V_n) and slope G cosh(V / V_n), the tangent beyond 200 V_n.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+        """
         u = voltage_V / self.nonlinearity_V
         held = np.clip(u, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
         G = self.conductance_S
@@ -162,6 +212,16 @@ class Rectifying(Cells):
         return self.conductance_S.shape
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current G V forward, G V / ratio in reverse; at zero the slope is the forward one.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+        """
         G = self.conductance_S
         slope = np.where(voltage_V >= 0.0, G, G / self.ratio)
         return slope * voltage_V, slope
@@ -205,6 +265,16 @@ class Diode(Cells):
         return self.conductance_S.shape
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current of diode and resistor in series in closed form (Wright omega function), the leak beside it.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+        """
         from scipy.special import wrightomega
 
         G = self.conductance_S
@@ -242,6 +312,22 @@ class InSeries(Cells):
         return self.first.shape
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current that both elements carry, from the voltage between them at which they agree.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+            Across both.
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+
+        Raises
+        ------
+        ConvergenceError
+            If that voltage is not found in 200 steps.
+        """
         low, high = np.minimum(voltage_V, 0.0), np.maximum(voltage_V, 0.0)
         share = 0.5 * voltage_V  # voltage of the first element
         for _ in range(200):
@@ -312,12 +398,33 @@ class Measured(Cells):
         return self.factor.shape
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current of the interpolated curve times `factor`; outside of the curve the tangent at its end.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+        """
         curve, derivative, low, high = self._curve
         held = np.clip(voltage_V, low, high)
         slope = np.maximum(derivative(held), 0.0)
         return self.factor * (curve(held) + slope * (voltage_V - held)), self.factor * slope
 
     def check(self, voltage_V: Array) -> None:
+        """Refuse a solution with a cell outside of the measured curve.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Raises
+        ------
+        ValidityError
+            If a voltage lies more than 1 nV outside.
+        """
         *_, low, high = self._curve
         if voltage_V.min() < low - 1e-9 or voltage_V.max() > high + 1e-9:
             raise ValidityError(
@@ -350,6 +457,23 @@ class Law(Cells):
         return self.words, self.bits
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current and slope of the function.
+
+        Without a `slope` by central differences, with steps of 6e-6 of the voltage, 6e-8 V at least.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+
+        Raises
+        ------
+        InputError
+            If the function returns another shape.
+        """
         current = np.asarray(self.function(voltage_V), dtype=float)
         if current.shape != self.shape:
             raise InputError("The law does not return a current for each cell", got=f"shape {current.shape}")
@@ -385,6 +509,16 @@ class Multiple(Cells):
         return self.cells.shape
 
     def evaluate(self, voltage_V: Array) -> tuple[Array, Array]:
+        """Current and slope of one cell times `count`.
+
+        Parameters
+        ----------
+        voltage_V : array, shape (words, bits), V
+
+        Returns
+        -------
+        current, slope : array, shape (words, bits), A and S
+        """
         current, slope = self.cells.evaluate(voltage_V)
         return self.count * current, self.count * slope
 

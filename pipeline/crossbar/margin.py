@@ -124,6 +124,11 @@ def read_margin(
     factors : three floats, 1
         See :func:`rectification_factors`.
 
+    Returns
+    -------
+    array, 1, in [0, 1)
+        Shape of `size` and `pull_up_ohm` after broadcasting.
+
     Examples
     --------
     >>> f"{float(read_margin(1e3, 1e6, 5, pull_up_ohm=1e3)):.3f}"  # the review's 5 x 5 array fails the 10 % rule
@@ -269,7 +274,21 @@ def maximum_size(
 
 @dataclass(frozen=True)
 class Convention:
-    """One reading of eqs. (1) and (2) and what it gives; `on_off` is the range of on/off ratios that give `size`."""
+    """One reading of eqs. (1) and (2), and the on/off ratios for which it gives a printed size.
+
+    Attributes
+    ----------
+    size : int
+        The printed N of an N x N array.
+    pull_up : {"low", "high", "geometric", "best"}
+        Pull-up resistance, see :func:`pull_up_ohm`.
+    terms : {"none", "all", "middle", "first", "outer"}
+        Terms of eq. (1) that rectification multiplies, see :func:`rectification_factors`.
+    count : {"floor", "nearest", "ceil", "unselected"}
+        How the root N of eq. (2) becomes a whole number; "unselected" is the floor of N - 1.
+    on_off_low, on_off_high : float, 1
+        Smallest and largest R_HRS / R_LRS that give `size`.
+    """
 
     size: int
     pull_up: str
@@ -301,6 +320,11 @@ def conventions(
     pull_ups, terms : sequence of str
         Conventions to try; all if not given (terms: none, for cells that do not rectify).
     margin : float, 1
+
+    Returns
+    -------
+    list of Convention
+        Those under which some allowed ratio gives `size`; empty if none does.
 
     Notes
     -----
@@ -411,6 +435,27 @@ def lumped_margin(
 
     All unselected words are then at one voltage, and all unselected bits: the N x N network is a 2 x 2 one whose cells
     stand for 1, N - 1, N - 1 and (N - 1)^2 cells. Exact, for any law of the cells.
+
+    Parameters
+    ----------
+    low_ohm, high_ohm : float, ohm, > 0
+        1 / the conductance that `law` is given; every unselected cell is low.
+    size : float, > 1
+        N of an N x N array, whole or not.
+    pull_up_ohm : float, ohm, > 0
+        Between the selected bit line and ground.
+    scheme : {"floating", "half", "third", "grounded"}
+        Voltages of the unselected lines, see :func:`~halidrift.pipeline.crossbar.bias`.
+    voltage_V : float, V
+        Of the read.
+    law : callable (conductances) -> Cells
+    tolerance : float, 1
+        Of the terminal currents, see :meth:`Crossbar.solve`.
+
+    Returns
+    -------
+    float, 1
+        (V_low - V_high) / V_read at the pull-up resistor.
     """
     if not (math.isfinite(size) and size > 1):
         raise InputError("size must exceed 1", got=size)

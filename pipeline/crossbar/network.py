@@ -85,7 +85,23 @@ def _cell(cell: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
 
 
 class State(NamedTuple):
-    """A solved network as bare arrays, for loops over many."""
+    """A solved network as bare arrays, for loops over many.
+
+    Attributes
+    ----------
+    word_V, bit_V : array, shape (words, bits), V
+        Voltage of both lines at each cell.
+    cell_A : array, shape (words, bits), A
+        From the word into the bit line.
+    word_A : array, shape (words,), A
+        From each driver into its line.
+    bit_A : array, shape (bits,), A
+        From each line into its sense amplifier.
+    error_A : float, A
+        Bound of the error of all terminal currents together.
+    newton, iterations : int
+        Newton steps, and steps of conjugate gradients in all of them.
+    """
 
     word_V: Array  # node voltages
     bit_V: Array
@@ -128,7 +144,13 @@ class Reading:
     fields: xr.Dataset
 
     def energy_J(self, width_s: float) -> float:
-        """Energy that a pulse of this width takes, J; the charging of the lines not counted."""
+        """Energy that a pulse of this width takes, J; the charging of the lines not counted.
+
+        Parameters
+        ----------
+        width_s : float, s, > 0
+            During which the currents flow as solved.
+        """
         if not (math.isfinite(width_s) and width_s > 0):
             raise InputError("width_s must be positive", got=f"{width_s} s")
         return self.power_W * width_s
@@ -230,7 +252,15 @@ class Crossbar:
         return self._dataset(self._solve(word, bit, tolerance), word, bit)
 
     def state(self, word_V: ArrayLike, bit_V: ArrayLike = 0.0, *, tolerance: float = 1e-10) -> State:
-        """:meth:`solve` without its Dataset, which takes longer than the solution of a small array."""
+        """:meth:`solve` without its Dataset, which takes longer than the solution of a small array.
+
+        Parameters
+        ----------
+        word_V, bit_V : float or array, shape (words,) and (bits,), V
+            Of the sources at the lines; nan for a line that floats.
+        tolerance : float, 1, > 0
+            Largest ``error_A`` as share of the sum of all terminal currents.
+        """
         return self._solve(*self._terminals(word_V, bit_V), tolerance)
 
     def read(
@@ -298,6 +328,11 @@ class Crossbar:
 
         What the array multiplies by; its conductances themselves where lines have no resistance. Ohmic cells only.
         Reciprocal: one solution for each line of the shorter side.
+
+        Parameters
+        ----------
+        tolerance : float, 1, > 0
+            As for :meth:`solve`.
         """
         if not isinstance(self.cells, Ohmic):
             raise InputError("Only ohmic cells have a transfer matrix", got=type(self.cells).__name__)

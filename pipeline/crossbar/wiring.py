@@ -54,7 +54,14 @@ class Wiring:
         self.array(np.ones((2, 1, 1)))  # raises for resistances out of range
 
     def array(self, pairs_S: ArrayLike, law: Callable[[Array], Cells] = Ohmic) -> Crossbar:
-        """The array that holds the pairs, shape (2, classes, inputs), S."""
+        """The array that holds the pairs, shape (2, classes, inputs), S.
+
+        Parameters
+        ----------
+        pairs_S : array, shape (2, classes, inputs), S, >= 0
+            G+, then G- of each class and input.
+        law : callable (conductances) -> Cells
+        """
         pairs = np.asarray(pairs_S, dtype=float)
         if pairs.ndim != 3 or pairs.shape[0] != 2 or not pairs.size:
             raise InputError("pairs_S must be G+ and G-", got=f"shape {pairs.shape}", allowed="(2, classes, inputs)")
@@ -65,7 +72,13 @@ class Wiring:
         )
 
     def transfer_S(self, pairs_S: ArrayLike) -> Array:
-        """What the pairs multiply by on these lines, shape (2, classes, inputs), S; themselves on ideal lines."""
+        """What the pairs multiply by on these lines, shape (2, classes, inputs), S; themselves on ideal lines.
+
+        Parameters
+        ----------
+        pairs_S : array, shape (2, classes, inputs), S, >= 0
+            G+, then G- of each class and input; taken as ohmic.
+        """
         array = self.array(pairs_S)
         words, bits = array.shape
         return array.transfer_S().reshape(words, bits // 2, 2).transpose(2, 1, 0)

@@ -42,7 +42,23 @@ def _instant(values: xr.DataArray, time_s: float | None) -> xr.DataArray:
 
 
 def plane_of(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
-    """A plane through the axis: lateral and axial centres in nm, values over (z, lateral), label of the lateral."""
+    """A plane through the axis: lateral and axial centres in nm, values over (z, lateral), label of the lateral.
+
+    Parameters
+    ----------
+    values : DataArray
+        Over ``z`` and ``r``, ``x`` or ``x`` and ``y``, coordinates in m. Of ``r`` both sides of the axis are shown, of
+        ``y`` the middle plane.
+
+    Returns
+    -------
+    lateral : array, shape (columns,), nm
+    axial : array, shape (rows,), nm
+    plane : array, shape (rows, columns)
+        In the unit of the values.
+    label : str
+        Of the lateral axis.
+    """
     if "r" in values.dims:
         half = values.transpose("z", "r")
         r = 1e9 * half["r"].values
@@ -59,7 +75,18 @@ def plane_of(values: xr.DataArray) -> tuple[Array, Array, Array, str]:
 
 
 def edges_of(centres: Array) -> Array:
-    """Edges of cells around their centres."""
+    """Edges of cells around their centres.
+
+    Parameters
+    ----------
+    centres : array, shape (n >= 2,)
+        Ascending, in any unit.
+
+    Returns
+    -------
+    array, shape (n + 1,)
+        In the unit of the centres: half way between them, the outermost cells symmetric about theirs.
+    """
     middle = 0.5 * (centres[1:] + centres[:-1])
     return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
 

@@ -20,7 +20,13 @@ _MOST = 10
 
 @styled
 def bars(results: Mapping[str, Any]) -> Figure:
-    """First-order and total indices with their 95 % intervals, one panel for each analysis; colour is the kind."""
+    """First-order and total indices with their 95 % intervals, one panel for each analysis; colour is the kind.
+
+    Parameters
+    ----------
+    results : mapping
+        Content of ``explain.json``.
+    """
     analyses = results["analyses"]
     lines = (len(analyses) + 1) // 2
     figure, axes = panels(10.4, lines * (0.33 * _MOST + 0.9) + 0.4, lines, 2)
@@ -64,7 +70,13 @@ def _short(name: str) -> str:
 
 @styled
 def design_map(results: Mapping[str, Any]) -> Figure:
-    """Accuracy against relaxation time and node spacing, and what each choice of the design brings."""
+    """Accuracy against relaxation time and node spacing, and what each choice of the design brings.
+
+    Parameters
+    ----------
+    results : mapping
+        Content of ``design.json``.
+    """
     figure, axes = panels(10.4, 4.2, 1, 2, width_ratios=(1.0, 1.15))
     left, right = axes[0]
     grid = results["map"]
@@ -118,10 +130,26 @@ def design_map(results: Mapping[str, Any]) -> Figure:
 
 
 def save_bars(results: Mapping[str, Any], file: str | os.PathLike[str]) -> Path:
-    """Write :func:`bars`."""
+    """Write :func:`bars`.
+
+    Parameters
+    ----------
+    results : mapping
+        Content of ``explain.json``.
+    file : path
+        Ends in ``.png``, ``.svg`` or ``.pdf``.
+    """
     return save(bars(results), file)
 
 
 def save_map(results: Mapping[str, Any], file: str | os.PathLike[str]) -> Path:
-    """Write :func:`design_map`."""
+    """Write :func:`design_map`.
+
+    Parameters
+    ----------
+    results : mapping
+        Content of ``design.json``.
+    file : path
+        Ends in ``.png``, ``.svg`` or ``.pdf``.
+    """
     return save(design_map(results), file)

@@ -68,7 +68,19 @@ def _switching(runs: Sequence[xr.Dataset]) -> str:
 
 @styled
 def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None, compliance_A: float = 1e-6) -> Figure:
-    """Current against voltage in the volatile mode: every replica, reverse bias, and the Au control."""
+    """Current against voltage in the volatile mode: every replica, reverse bias, and the Au control.
+
+    Parameters
+    ----------
+    sweep : Dataset
+        0 to 2 to 0 V with Ag, replicas along ``replica``.
+    reverse : Dataset
+        0 to -2 to 0 V with Ag; the first replica is drawn.
+    gold : Dataset or None
+        0 to 2 to 0 V with Au; the first replica is drawn.
+    compliance_A : float, A, > 0
+        Of all of them.
+    """
     figure, axes = panels(6.4, 4.0)
     ax = axes[0, 0]
     _current(ax, _runs(sweep), COLOURS["sky"], "Ag, 0 to 2 to 0 V, each KMC replica", linewidth=0.8, alpha=0.9)
@@ -93,7 +105,17 @@ def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None,
 
 @styled
 def nonvolatile_iv(kmc: xr.Dataset | None, fem: xr.Dataset | None, failures: Mapping[str, str] | None = None) -> Figure:
-    """Bipolar loop at 1 mA of KMC and continuum, and how hot the filament becomes."""
+    """Bipolar loop at 1 mA of KMC and continuum, and how hot the filament becomes.
+
+    Parameters
+    ----------
+    kmc : Dataset or None
+        0 / 5 / 0 / -7 / 0 V at 1 mA, with ``temperature`` (K), replicas along ``replica``; None if it failed.
+    fem : Dataset or None
+        The same of the continuum, with ``temperature_max`` (K).
+    failures : mapping of str to str, optional
+        Why runs failed, by name; printed into the figure.
+    """
     figure, axes = panels(7.8, 4.2, 1, 2, width_ratios=[1.35, 1.0])
     left, right = axes[0]
     told = dict(failures or {})
@@ -138,7 +160,17 @@ def nonvolatile_iv(kmc: xr.Dataset | None, fem: xr.Dataset | None, failures: Map
 
 @styled
 def snapshots(thin: xr.Dataset, thick: xr.Dataset | None, fem: xr.Dataset | None) -> Figure:
-    """Ag in the film, seen from the side: after 1 uA, after 1 mA, and the continuum's."""
+    """Ag in the film, seen from the side: after 1 uA, after 1 mA, and the continuum's.
+
+    Parameters
+    ----------
+    thin : Dataset
+        KMC after 20 ms at 1 V and 1 uA, with ``occupation`` of the sites.
+    thick : Dataset or None
+        KMC after 5 ms at 5 V and 1 mA; None if it failed.
+    fem : Dataset or None
+        Continuum after 0 / 5 / 0 V at 1 mA, with ``metal_fraction`` over (z, r).
+    """
     figure, axes = panels(8.4, 4.3, 1, 3)
     sides = [("KMC, 1 V, 20 ms, 1 µA", thin), ("KMC, 5 V, 5 ms, 1 mA", thick)]
     words = ["Ag in the film seen from the side, between the polyTPD / ITO below and the active electrode above."]
@@ -196,7 +228,17 @@ def _film(ax: Axes, x: NDArray[np.float64], z: NDArray[np.float64]) -> None:
 
 @styled
 def relaxation(pulses: xr.Dataset, fit: xr.Dataset, *, until_s: float = 60e-3) -> Figure:
-    """Conductance after a pulse: every relaxation, their median and mean, and the fitted model."""
+    """Conductance after a pulse: every relaxation, their median and mean, and the fitted model.
+
+    Parameters
+    ----------
+    pulses : Dataset
+        KMC under pulses with rests, replicas along ``replica``.
+    fit : Dataset
+        The fitted model, typical device, under the same pulses.
+    until_s : float, s, > 0
+        How long after the end of a pulse its relaxation is drawn.
+    """
     figure, axes = panels(7.8, 4.0, 1, 2)
     left, right = axes[0]
     time, voltage = pulses["time"].values, pulses["voltage"].values
@@ -270,7 +312,15 @@ def relaxation(pulses: xr.Dataset, fit: xr.Dataset, *, until_s: float = 60e-3) -
 
 @styled
 def set_times(seen: Mapping[float, Sequence[float]], model: Mapping[float, float]) -> Figure:
-    """Time to SET against the amplitude of the pulse: KMC and the fitted growth law."""
+    """Time to SET against the amplitude of the pulse: KMC and the fitted growth law.
+
+    Parameters
+    ----------
+    seen : mapping of float to sequence of float
+        Times to SET in KMC (s) by amplitude of the pulse (V).
+    model : mapping of float to float
+        That of the fitted model (s) by amplitude (V).
+    """
     figure, axes = panels(4.6, 3.3)
     ax = axes[0, 0]
     for i, (volts, times) in enumerate(sorted(seen.items())):
@@ -325,7 +375,22 @@ def icc(
     spread_slope_1_V: float,
     slope_error_1_V: float | None = None,
 ) -> Figure:
-    """Conductance against compliance current: both solvers, and the fitted law with its spread."""
+    """Conductance against compliance current: both solvers, and the fitted law with its spread.
+
+    Parameters
+    ----------
+    kmc, fem : (array, array), shape (n,), A and S
+        Compliance currents and conductances at 0.1 V.
+    slope_1_V : float, 1/V
+        Of the fitted law: mean conductance over compliance current.
+    intercept_S : float, S
+    spread_S : float, S, >= 0
+        Standard deviation at no compliance.
+    spread_slope_1_V : float, 1/V, >= 0
+        Its increase with the compliance current.
+    slope_error_1_V : float, 1/V, optional
+        Standard error of the slope.
+    """
     figure, axes = panels(7.8, 3.8, 1, 2)
     currents = np.concatenate([kmc[0], fem[0]])
     line = np.geomspace(currents.min(), currents.max(), 200) if currents.size else np.array([1e-5, 1e-3])
@@ -377,7 +442,15 @@ def icc(
 
 @styled
 def patterns(responses: Mapping[str, xr.Dataset], nodes_s: NDArray[np.float64]) -> Figure:
-    """Conductance of the typical device under one train of each class, with the nodes where it is read."""
+    """Conductance of the typical device under one train of each class, with the nodes where it is read.
+
+    Parameters
+    ----------
+    responses : mapping of str to Dataset
+        Trace of the typical device, by name of the class.
+    nodes_s : array, shape (nodes,), s
+        Instants of the virtual nodes.
+    """
     figure, axes = panels(7.6, 6.0, len(responses), 1, sharex=True, sharey=True)
     for ax, (name, trace) in zip(axes[:, 0], responses.items(), strict=True):
         time, conductance = trace["time"].values, trace["conductance"].values
@@ -425,7 +498,14 @@ def confusions(
     matrices: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]],
     classes: Sequence[str],
 ) -> Figure:
-    """Confusion matrices in percent with their intervals: row is the true class, column the predicted one."""
+    """Confusion matrices in percent with their intervals: row is the true class, column the predicted one.
+
+    Parameters
+    ----------
+    matrices : mapping of str to (array, array, array), shape (classes, classes), 1
+        Share of the true class, and both ends of its interval, by title of the panel.
+    classes : sequence of str
+    """
     figure, axes = panels(8.2, 3.9, 1, len(matrices))
     ticks = np.arange(len(classes))
     for ax, (name, (matrix, low, high)) in zip(axes[0], matrices.items(), strict=True):
@@ -464,7 +544,18 @@ def confusions(
 def conventions(
     lines: Mapping[str, Mapping[str, Any]], targets: Mapping[str, tuple[float, str]], *, chance: float = 25.0
 ) -> Figure:
-    """Test accuracy under each reading of the Methods, one panel for each readout, beside the paper's."""
+    """Test accuracy under each reading of the Methods, one panel for each readout, beside the paper's.
+
+    Parameters
+    ----------
+    lines : mapping of str to mapping
+        One for each convention: ``rule`` ("delta", "icc" or "trees"), ``accuracy`` and ``error`` (%), ``words``; one
+        with ``failed`` is left out.
+    targets : mapping of str to (float, str)
+        What the paper reports by rule, in % and as printed.
+    chance : float, %
+        Accuracy of guessing.
+    """
     titles = {"delta": "floating point, delta rule", "icc": "Icc-programmed pairs", "trees": "boosted trees: ceiling"}
     shown = {
         rule: [line for line in lines.values() if line["rule"] == rule and "failed" not in line] for rule in titles
@@ -522,7 +613,15 @@ def conventions(
 def training(
     histories: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], targets: Mapping[str, tuple[float, str]]
 ) -> Figure:
-    """Accuracy after each epoch, mean over trainings with their range, beside what the paper reports."""
+    """Accuracy after each epoch, mean over trainings with their range, beside what the paper reports.
+
+    Parameters
+    ----------
+    histories : mapping of str to sequence of mapping
+        By title of the panel, one for each training: ``train_accuracy`` and ``test_accuracy`` after each epoch, 0 to 1.
+    targets : mapping of str to (float, str)
+        What the paper reports by title, in % and as printed.
+    """
     figure, axes = panels(7.8, 4.0, 1, len(histories), sharey=True)
     for ax, (name, runs) in zip(axes[0], histories.items(), strict=True):
         for key, colour, mark, label in (

@@ -51,7 +51,15 @@ def _sparse(film: str) -> tuple[float, float]:
 
 @styled
 def single(curves: Mapping[str, tuple[Array, Array]], read_V: float) -> Figure:
-    """EPSC of each film: electrons' current at the read voltage (A) against time (s) from the start of the spike."""
+    """EPSC of each film: electrons' current at the read voltage (A) against time (s) from the start of the spike.
+
+    Parameters
+    ----------
+    curves : mapping of str to (array, array), shape (n,), s and A
+        Time from the start of the spike, and magnitude of the current, by film.
+    read_V : float, V
+        Read voltage at which the electrons' current is taken.
+    """
     figure, axes = panels(7.6, 3.6, 1, 2)
     left, right = axes[0]
     for film, (time, current) in curves.items():
@@ -80,7 +88,14 @@ def single(curves: Mapping[str, tuple[Array, Array]], read_V: float) -> Figure:
 
 @styled
 def plasticity(found: Mapping[str, tuple[str, str, str, Mapping[str, tuple[Array, Array]]]]) -> Figure:
-    """The five indices: by panel the axis label, the index, the paper's trend, and for each film x and y."""
+    """The five indices: by panel the axis label, the index, the paper's trend, and for each film x and y.
+
+    Parameters
+    ----------
+    found : mapping of str to (str, str, str, mapping)
+        By protocol: label of the axis with its unit, name of the index, the paper's trend, and by film what was varied
+        and the index A_n / A_1.
+    """
     figure, axes = panels(8.6, 5.2, 2, 3)
     panel = list(axes.ravel())
     for ax, (axis, index, trend, curves) in zip(panel, found.values(), strict=False):
@@ -125,7 +140,17 @@ def forgetting(
     fits: Mapping[str, tuple[float, float]],
     table: Mapping[str, Sequence[float]],
 ) -> Figure:
-    """Weight after 30 spikes against time (s) for each film, with the paper's b t^-m; m of both beside."""
+    """Weight after 30 spikes against time (s) for each film, with the paper's b t^-m; m of both beside.
+
+    Parameters
+    ----------
+    curves : mapping of str to (array, array), shape (n,), s and 1
+        Time after the last spike, and weight over its peak, by film.
+    fits : mapping of str to (float, float)
+        b and m of b (t / 1 s)^-m, by film.
+    table : mapping of str to sequence of float
+        The paper's b and m, first of each film.
+    """
     figure, axes = panels(8.6, 4.0, 1, 2, width_ratios=[1.5, 1.0])
     left, right = axes[0]
     for film, (t, y) in curves.items():
@@ -165,7 +190,15 @@ def forgetting(
 
 @styled
 def conditions(rows: Mapping[str, Mapping[str, float]], table: Mapping[str, Sequence[float]]) -> Figure:
-    """m of each film under other conditions of reading (condition -> film -> m)."""
+    """m of each film under other conditions of reading (condition -> film -> m).
+
+    Parameters
+    ----------
+    rows : mapping of str to mapping of str to float
+        m by condition, in words, and by film.
+    table : mapping of str to sequence of float
+        The paper's b and m, first of each film.
+    """
     figure, axes = panels(8.0, spread(0.30) * len(rows) + 1.6)
     ax = axes[0, 0]
     for place, values in enumerate(rows.values()):
@@ -192,7 +225,17 @@ def conditions(rows: Mapping[str, Mapping[str, float]], table: Mapping[str, Sequ
 
 @styled
 def update(curves: Mapping[str, Array], late: Mapping[str, Array], how: str) -> Figure:
-    """Conductance after each potentiating and depressing spike: n = 3 with the straight line, every film, read late."""
+    """Conductance after each potentiating and depressing spike: n = 3 with the straight line, every film, read late.
+
+    Parameters
+    ----------
+    curves : mapping of str to array, shape (spikes,), S
+        Conductance after each spike, potentiating ones first, by film.
+    late : mapping of str to array, shape (spikes,), S
+        The same, read later after each spike.
+    how : str
+        How `late` was read, in words.
+    """
     figure, axes = panels(9.6, 3.6, 1, 3)
     left, right, last = axes[0]
     if "3" in curves:
@@ -229,7 +272,14 @@ def update(curves: Mapping[str, Array], late: Mapping[str, Array], how: str) -> 
 
 @styled
 def energy(areas_um2: Sequence[float], by_film: Mapping[str, Sequence[float]]) -> Figure:
-    """E = P I t against area for each film, and what the paper prints for n = 1."""
+    """E = P I t against area for each film, and what the paper prints for n = 1.
+
+    Parameters
+    ----------
+    areas_um2 : sequence of float, um^2
+    by_film : mapping of str to sequence of float, J
+        Energy of an event at each area, by film.
+    """
     figure, axes = panels(5.6, 3.8)
     ax = axes[0, 0]
     for film, energies in by_film.items():
@@ -260,7 +310,17 @@ def arrhenius(
     energies: Mapping[str, Mapping[str, float]],
     table: Mapping[str, Sequence[float]],
 ) -> Figure:
-    """ln R against 1000/T for each film, and E_A: the paper's, ions at rest, ions under the read, after a spike."""
+    """ln R against 1000/T for each film, and E_A: the paper's, ions at rest, ions under the read, after a spike.
+
+    Parameters
+    ----------
+    lines : mapping of str to (array, array), shape (n,), K and ohm
+        Temperature, and resistance while it is read, by film.
+    energies : mapping of str to mapping of str to float, eV
+        By film, then "rest", "read" and "spike".
+    table : mapping of str to sequence of float
+        The paper's b, m and E_A (eV) of each film.
+    """
     figure, axes = panels(8.0, 3.8, 1, 2)
     left, right = axes[0]
     for film, (T, R) in lines.items():
@@ -306,6 +366,13 @@ def digits(rows: Sequence[Mapping[str, Any]], paper_percent: float = 91.26) -> F
     """Test accuracy against epochs and by film, and the confusion matrices of n = 3.
 
     `rows` are those of ``results.json``: one for each network.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        ``digits`` of ``results.json``, accuracies in %.
+    paper_percent : float, %
+        Accuracy that the paper reports for n = 3.
     """
     found = {row["case"]: row for row in rows}
     figure, axes = panels(8.6, 6.6, 2, 2, height_ratios=[1.0, 1.25])

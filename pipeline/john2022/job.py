@@ -132,7 +132,17 @@ def _deterministic(simulation: Any, waveform: Waveform) -> xr.Dataset | str:
 
 
 def stimuli(settings: Settings) -> dict[str, Waveform]:
-    """Every stimulus of the device-level stages, by the name of its trace."""
+    """Every stimulus of the device-level stages, by the name of its trace.
+
+    Parameters
+    ----------
+    settings : Settings
+        Amplitudes, compliances, retention and points of the sweeps.
+
+    Returns
+    -------
+    dict of str to Waveform
+    """
     s = settings
     pulses = {
         f"pulses_{a:g}V": Waveform.pulses(a, _WIDTH_S, 120e-3, 3, compliance_A=1e-6, samples_per_period=480)

@@ -251,5 +251,18 @@ TARGETS: dict[str, Target] = table(
 
 
 def quantity(key: str, value: float | str | None, **details: Any) -> dict[str, Any]:
-    """One line of the results; `key` is ``"id/name"`` of :data:`TARGETS`, the rest as for `targets.quantity`."""
+    """One line of the results; `key` is ``"id/name"`` of :data:`TARGETS`, the rest as for `targets.quantity`.
+
+    Parameters
+    ----------
+    key : str
+    value : float, str or None
+        In the unit of the target; None if it could not be computed.
+    **details : object
+        Keyword arguments of :func:`halidrift.pipeline.targets.quantity`, of which ``device`` is needed.
+
+    Returns
+    -------
+    dict
+    """
     return row(TARGETS[key], value, **details)

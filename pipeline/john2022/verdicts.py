@@ -55,6 +55,13 @@ def _levels(trace: xr.Dataset) -> tuple[float, float]:
 def relaxed(trace: xr.Dataset, *, level: float = math.exp(-1.0)) -> tuple[float | None, float | None, int, int]:
     """Median time, s, after which ln G has fallen to a share `level` of its way from OFF to ON.
 
+    Parameters
+    ----------
+    trace : Dataset
+        With any dimensions besides time.
+    level : float, 1, in (0, 1)
+        1/e gives the time constant of an exponential relaxation of ln G.
+
     Returns
     -------
     median, standard_error : float or None, s
@@ -77,7 +84,13 @@ def relaxed(trace: xr.Dataset, *, level: float = math.exp(-1.0)) -> tuple[float 
 
 
 def programmed(result: Result) -> tuple[np.ndarray, np.ndarray]:
-    """Compliance currents, A, and LRS conductances at 0.1 V, S, of the loops of a stage."""
+    """Compliance currents, A, and LRS conductances at 0.1 V, S, of the loops of a stage.
+
+    Parameters
+    ----------
+    result : Result
+        Its traces named ``loop_...A`` and ``set_...A`` after their compliance count.
+    """
     currents, conductances = [], []
     for name, trace in result.traces.items():
         if name.startswith(("loop_", "set_")) and name != "set_gold":
@@ -89,7 +102,20 @@ def programmed(result: Result) -> tuple[np.ndarray, np.ndarray]:
 
 
 def icc_law(currents: np.ndarray, conductances: np.ndarray) -> dict[str, float]:
-    """Straight line and power law through conductance against compliance."""
+    """Straight line and power law through conductance against compliance.
+
+    Parameters
+    ----------
+    currents : array, shape (n,), A, > 0
+        Compliance currents.
+    conductances : array, shape (n,), S, > 0
+
+    Returns
+    -------
+    dict
+        ``slope_1_V`` (1/V), ``intercept_S`` (S) and ``r2`` (1) of the line; ``exponent`` and its standard error
+        ``exponent_error`` (1) of the power law.
+    """
     line = stats.linregress(currents, conductances)
     power = stats.linregress(np.log(currents), np.log(conductances))
     return {
@@ -102,7 +128,15 @@ def icc_law(currents: np.ndarray, conductances: np.ndarray) -> dict[str, float]:
 
 
 def growth(result: Result, cell: Any) -> tuple[dict[float, list[float]], dict[float, float]]:
-    """Times to SET of the pulse series, s, by amplitude, V: every one seen, and those of the fitted model."""
+    """Times to SET of the pulse series, s, by amplitude, V: every one seen, and those of the fitted model.
+
+    Parameters
+    ----------
+    result : Result
+        Its traces named ``pulses_...V`` after their amplitude count.
+    cell : Volatile
+        Also gives the OFF and ON conductance between which half way (in ln G) is a SET.
+    """
     off, on = cell.value("conductance_off_S"), cell.value("conductance_on_S")
     seen: dict[float, list[float]] = {}
     model: dict[float, float] = {}
@@ -143,7 +177,24 @@ def _peaks(trace: xr.Dataset) -> np.ndarray:
 def quantities(
     stages: Mapping[str, Result], settings: Any, device: Device, cell: Any, synapse: Any
 ) -> list[dict[str, Any]]:
-    """Every quantity that the job answers, in the order of the table."""
+    """Every quantity that the job answers, in the order of the table.
+
+    Parameters
+    ----------
+    stages : mapping of str to Result
+        Every stage of the job.
+    settings : Settings
+    device : Device
+    cell : Volatile
+        The reservoir's.
+    synapse : NonVolatile
+        The readout's.
+
+    Returns
+    -------
+    list of dict
+        As :func:`halidrift.pipeline.targets.quantity` makes them.
+    """
     rows: list[dict[str, Any]] = []
 
     def add(key: str, value: Any, **details: Any) -> None:
@@ -524,7 +575,20 @@ def worst_class(shares: np.ndarray, classes: Sequence[str], patterns: float) -> 
 
 
 def references(stages: Mapping[str, Result], device: Device, cell: Any, synapse: Any) -> list[str]:
-    """References that the job rests on, one a line."""
+    """References that the job rests on, one a line.
+
+    Parameters
+    ----------
+    stages : mapping of str to Result
+        Their traces name sources, and so do the rows of the stage ``barriers``.
+    device : Device
+    cell : Volatile
+    synapse : NonVolatile
+
+    Returns
+    -------
+    list of str
+    """
     made: list[Any] = [device, cell, synapse, "John2022"]
     made += [t for result in stages.values() for t in result.traces.values() if "sources" in t.attrs]
     made += [key for row in stages["barriers"].data["rows"] for key in row["sources"]]

@@ -124,7 +124,17 @@ class Settings:
 
 
 class Play(NamedTuple):
-    """One simulation of the plan."""
+    """One simulation of the plan.
+
+    Attributes
+    ----------
+    film : str
+        By n, of :data:`FILMS`.
+    waveform : Waveform
+    temperature_K : float, K
+    area_m2 : float, m^2, or None
+        Of the electrode; None takes that of the card.
+    """
 
     film: str
     waveform: Waveform
@@ -136,7 +146,16 @@ class Play(NamedTuple):
 
 
 def plan(s: Settings) -> dict[str, dict[str, Play]]:
-    """Every simulation of the job, by stage and by the name of its trace."""
+    """Every simulation of the job, by stage and by the name of its trace.
+
+    Parameters
+    ----------
+    s : Settings
+
+    Returns
+    -------
+    dict of str to dict of str to Play
+    """
     T = s.temperature_K
     common: dict[str, Any] = {"read_delay_s": s.read_delay_s}
     intervals = (20, 60, 180) if s.quick else tuple(range(20, 181, 20))

@@ -26,7 +26,18 @@ _SIZES = ("8 x 8", "28 x 28")
 
 
 def reading(settings: Any) -> dict[str, str]:
-    """How each of the two curves is read, in words."""
+    """How each of the two curves is read, in words.
+
+    Parameters
+    ----------
+    settings : Settings
+        Delay of the read and gaps between spikes, s.
+
+    Returns
+    -------
+    dict of str to str
+        By name of :data:`READS`.
+    """
     s = settings
     return {
         "update": f"{1e3 * s.read_delay_s:g} ms after a spike, gaps of {1e3 * s.gap_s:g} ms",
@@ -66,7 +77,21 @@ _CHOICES: dict[str, dict[str, Any]] = {
 
 
 def cases(films: tuple[str, ...], *, quick: bool = False, big: bool = False) -> dict[str, Case]:
-    """Every network of the job, by name; of the big images those of n = 3 and the two that frame it."""
+    """Every network of the job, by name; of the big images those of n = 3 and the two that frame it.
+
+    Parameters
+    ----------
+    films : tuple of str
+        By n, of :data:`FILMS`.
+    quick : bool
+        Fewer ideal curves, no shuffled labels, no other choices of the training.
+    big : bool
+        For the 28 x 28 images.
+
+    Returns
+    -------
+    dict of str to Case
+    """
     made = {"float": Case("floating point: the ceiling", "float")}
     for states in (1, 20, 1000) if not (quick or big) else (20,):
         made[f"linear_{states}"] = Case(f"ideal: {states} even steps", "linear", {"states": states})
@@ -178,6 +203,17 @@ def accuracy(runs: list[dict[str, Any]], part: str = "test") -> tuple[float, flo
     """Mean accuracy after the last epoch and its standard deviation from training to training, %.
 
     Not less than the counting error of one set of test images.
+
+    Parameters
+    ----------
+    runs : list of dict
+        One for each training: accuracy after each epoch, 0 to 1, under "test" and "train", and ``test_images``.
+    part : {"test", "train"}
+        The counting error is that of test images alone.
+
+    Returns
+    -------
+    mean, spread : float, %
     """
     values = 100.0 * np.array([run[part][-1] for run in runs])
     mean = float(values.mean())

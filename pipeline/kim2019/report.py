@@ -30,7 +30,17 @@ _AXES = {
 
 
 def draw(job: Campaign) -> dict[str, Any]:
-    """Every figure of a finished job, by name: matplotlib figures."""
+    """Every figure of a finished job, by name: matplotlib figures.
+
+    Parameters
+    ----------
+    job : Campaign
+        With its results.
+
+    Returns
+    -------
+    dict of str to Figure
+    """
     films = job.settings.films
     kept = {name: result.traces for name, result in job.stages.items()}
     drawn: dict[str, Any] = {}
@@ -121,7 +131,14 @@ _CAPTIONS = {
 
 
 def render(job: Campaign, names: Mapping[str, str]) -> str:
-    """The report as HTML, its figures also beside it; `job` with its results, `names` what each stage does."""
+    """The report as HTML, its figures also beside it; `job` with its results, `names` what each stage does.
+
+    Parameters
+    ----------
+    job : Campaign
+    names : mapping of str to str
+        By stage.
+    """
     return page.render(
         "kim2019.html.j2",
         results=job.results,

@@ -40,7 +40,23 @@ _CONSISTENCY = "put into the card as conduction barrier: a consistency check, no
 
 
 def series(job: Campaign, film: str, protocol: str) -> tuple[np.ndarray, np.ndarray]:
-    """What was varied (s, Hz, V, s or 1) and the plasticity index, of one of the five protocols of Fig. 3."""
+    """What was varied (s, Hz, V, s or 1) and the plasticity index, of one of the five protocols of Fig. 3.
+
+    Parameters
+    ----------
+    job : Campaign
+    film : str
+        By n, of :data:`FILMS`.
+    protocol : {"pair", "frequency", "amplitudes", "durations", "numbers"}
+
+    Returns
+    -------
+    varied : array, shape (n,)
+        Interval (s), frequency (Hz), amplitude (V, negative), width (s) or number of spikes (1); of the last three
+        empty if the run failed.
+    index : array, shape (n,), 1
+        A_n / A_1.
+    """
     kept = job.stages["plasticity"].traces
     if protocol in ("pair", "frequency"):
         unit, factor = {"pair": ("ms", 1e-3), "frequency": ("Hz", 1.0)}[protocol]
@@ -85,7 +101,18 @@ def _law(trace: xr.Dataset | None, window_s: tuple[float, float]) -> plasticity.
 
 
 def forgetting(job: Campaign) -> list[dict[str, Any]]:
-    """b and m of every film, as the paper reads them and under other conditions."""
+    """b and m of every film, as the paper reads them and under other conditions.
+
+    Parameters
+    ----------
+    job : Campaign
+
+    Returns
+    -------
+    list of dict
+        ``film``, ``condition``, ``b`` and ``m`` of b (t / 1 s)^-m, ``r2``, ``delta_aic``, ``tau_s`` of the exponential
+        (s), and ``note``; b, m, r2 and delta_aic None where no law fits, as the note tells.
+    """
     s, kept = job.settings, job.stages["retention"].traces
     rows = []
     for n in s.films:
@@ -122,7 +149,13 @@ def _counted(spikes: int) -> str:
 
 
 def event(trace: xr.Dataset) -> float:
-    """E = P I t of a single spike, J: I is the electrons' current at the read voltage."""
+    """E = P I t of a single spike, J: I is the electrons' current at the read voltage.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run with one spike, read once after it; its first voltage is that of the read.
+    """
     voltage = trace["voltage"].values
     spike = voltage[np.argmax(np.abs(voltage))]
     current = plasticity.responses(trace)[0] * abs(float(voltage[0]))
@@ -130,7 +163,21 @@ def event(trace: xr.Dataset) -> float:
 
 
 def resistance(job: Campaign, film: str, temperature_K: float) -> dict[str, float]:
-    """Resistance, ohm: ions at rest, ions as the read voltage holds them, and after a spike."""
+    """Resistance, ohm: ions at rest, ions as the read voltage holds them, and after a spike.
+
+    Parameters
+    ----------
+    job : Campaign
+    film : str
+        By n, of :data:`FILMS`.
+    temperature_K : float, K
+        One at which the job simulated the film.
+
+    Returns
+    -------
+    dict of str to float, ohm
+        ``rest``, ``read`` and ``spike``.
+    """
     trace = job.stages["arrhenius"].traces[f"n{film}-{temperature_K:g}K"]
     G, t = trace["conductance"].values, trace["time"].values
     before = int(np.searchsorted(t, job.settings.lead_s * (1 - 1e-9)))
@@ -142,7 +189,19 @@ def resistance(job: Campaign, film: str, temperature_K: float) -> dict[str, floa
 
 
 def arrhenius(job: Campaign, film: str) -> dict[str, plasticity.ActivationEnergy]:
-    """Activation energy of each resistance of :func:`resistance`."""
+    """Activation energy of each resistance of :func:`resistance`.
+
+    Parameters
+    ----------
+    job : Campaign
+    film : str
+        By n, of :data:`FILMS`.
+
+    Returns
+    -------
+    dict of str to ActivationEnergy
+        ``rest``, ``read`` and ``spike``.
+    """
     kept = job.stages["arrhenius"].traces
     T = [K for K in job.settings.temperatures_K if f"n{film}-{K:g}K" in kept]
     each = [resistance(job, film, K) for K in T]
@@ -150,7 +209,18 @@ def arrhenius(job: Campaign, film: str) -> dict[str, plasticity.ActivationEnergy
 
 
 def fit_count(films: Mapping[str, Device]) -> dict[str, Any]:
-    """How many different numbers of the cards were fitted, and to how many different texts."""
+    """How many different numbers of the cards were fitted, and to how many different texts.
+
+    Parameters
+    ----------
+    films : mapping of str to Device
+        By n.
+
+    Returns
+    -------
+    dict
+        ``numbers``: how many in all; ``by_parameter``: how many of each parameter.
+    """
     fitted = {
         (name, p.value, p.fitted_to)
         for card in films.values()
@@ -164,7 +234,19 @@ def fit_count(films: Mapping[str, Device]) -> dict[str, Any]:
 
 
 def quantities(job: Campaign, films: Mapping[str, Device]) -> list[dict[str, Any]]:
-    """Every quantity that the job answers, in the order of the table."""
+    """Every quantity that the job answers, in the order of the table.
+
+    Parameters
+    ----------
+    job : Campaign
+    films : mapping of str to Device
+        Cards by n.
+
+    Returns
+    -------
+    list of dict
+        As :func:`halidrift.pipeline.targets.quantity` makes them.
+    """
     rows: list[dict[str, Any]] = []
 
     def add(key: str, value: Any, *, film: str | None = None, **details: Any) -> None:
@@ -539,7 +621,19 @@ _SIZES = {"8 x 8": "", "28 x 28": "give the folder of MNIST's IDX files (--mnist
 
 
 def networks(job: Campaign) -> list[dict[str, Any]]:
-    """Accuracy, spikes and energy of every network that was trained."""
+    """Accuracy, spikes and energy of every network that was trained.
+
+    Parameters
+    ----------
+    job : Campaign
+
+    Returns
+    -------
+    list of dict
+        ``size``, ``case``, ``film``, ``read``, ``words``; ``test_percent``, ``spread_percent``, ``train_percent`` (%),
+        ``history_percent`` by training and epoch, ``confusion`` (share of the digit); ``writes``, ``writes_most`` (of
+        all devices and of the most used one) and ``energy_J`` (J), None where there are no devices.
+    """
     data, words = job.stages["digits"].data, reading(job.settings)
     rows = []
     for size, made in data["runs"].items():
@@ -572,7 +666,17 @@ def networks(job: Campaign) -> list[dict[str, Any]]:
 
 
 def curves(job: Campaign) -> dict[str, list[dict[str, Any]]]:
-    """Figures of merit of every update curve, as parameters of a compact model: what the networks know of a film."""
+    """Figures of merit of every update curve, as parameters of a compact model: what the networks know of a film.
+
+    Parameters
+    ----------
+    job : Campaign
+
+    Returns
+    -------
+    dict of str to list of dict
+        By trace of the update stage: ``name``, ``value``, ``unit``, ``kind`` and ``origin``.
+    """
     units = {"delivered_J": "J"}
     return {
         name: [
@@ -672,7 +776,16 @@ def _cost(add: Any, runs: list[dict[str, Any]] | None, curve: Any, read: str, en
 
 
 def references(job: Campaign) -> list[str]:
-    """References that the job rests on, one a line."""
+    """References that the job rests on, one a line.
+
+    Parameters
+    ----------
+    job : Campaign
+
+    Returns
+    -------
+    list of str
+    """
     made: list[Any] = [*job.devices, "Kim2019"]
     made += [t for result in job.stages.values() for t in result.traces.values() if "sources" in t.attrs]
     made += [key for row in job.stages["barriers"].data["rows"] for key in row["sources"]]
