@@ -14,10 +14,11 @@ from rich.progress import Progress
 import halidrift
 from halidrift import Waveform
 from halidrift.compact import VTEAM, Volatile, bench, fit
+from halidrift.compact.characterise import report
 from halidrift.fem import FilamentFEM, IonFilm
 from halidrift.kmc import FilamentKMC, ensemble, replicas
 from halidrift.kmc.sampled import Sampled
-from halidrift.physics import synapse
+from halidrift.physics import synapse, trace
 from halidrift.physics.device import CARDS, Device
 from halidrift.pipeline import cli
 from halidrift.pipeline.cli import _console
@@ -201,6 +202,16 @@ def test_a_fit_has_bars(command_line, tmp_path, terminal):
     assert ("simulated runs" in told) is terminal
     assert ("left" in told) is terminal
     assert (tmp_path / "a.json").exists()
+
+
+def test_figures_of_merit_are_counted(command_line, tmp_path):
+    told = []
+    watched = report(SWITCHED, progress=lambda *step: told.append(step))
+    assert json.dumps(watched.to_dict()) == json.dumps(report(SWITCHED).to_dict())
+    kinds = told[0][1]
+    assert told == [(done, kinds) for done in range(kinds + 1)]
+    trace.write(SWITCHED, tmp_path / "a.nc")
+    assert f"{kinds}/{kinds}" in command_line("characterise", tmp_path / "a.nc").err
 
 
 # -- ensembles -------------------------------------------------------------------------------------------------------
