@@ -8,17 +8,18 @@ JOBS   ?= 2
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: help setup reproduce reproduce-kim test quick lint check check-circuits validate docs gallery dist format clean
+.PHONY: help setup reproduce reproduce-kim test quick nojit lint check check-circuits validate docs gallery dist format clean
 
 help:
 	@echo "make reproduce   database -> KMC + FEM -> compact -> reservoir -> readouts; writes $(OUT)"
 	@echo "make reproduce-kim   the synapses of Kim et al. 2019; writes results/kim2019"
 	@echo "make test        all tests"
 	@echo "make quick       tests that take under ten seconds each"
-	@echo "make check       ruff, format, mypy, import-linter, then make test: what CI runs"
+	@echo "make nojit       the kernels in plain Python beside the compiled ones; prints which ran"
+	@echo "make check       ruff, format, mypy, import-linter, then make docs, dist and test: what CI runs"
 	@echo "make check-circuits   the exported circuits in ngspice and through a Verilog-A compiler; installs both"
 	@echo "make validate    slow comparison with the papers, slow pages of the docs"
-	@echo "make docs        the site, build/docs/index.html; warnings are errors, no network needed to read it"
+	@echo "make docs        the site, build/docs/index.html; warnings and dead links are errors, no network needed to read it"
 	@echo "make gallery     all pictures of the gallery, again (minutes)"
 	@echo "make dist        wheel and source archive in dist, installed and tried outside of the repository"
 	@echo "make clean       caches and build products (after an edit across compiled modules)"
@@ -55,7 +56,14 @@ lint: setup
 	cd $(VENV)/named && ../bin/mypy --config-file ../../pyproject.toml -m halidrift -p halidrift.physics -p halidrift.kmc -p halidrift.fem -p halidrift.compact -p halidrift.pipeline
 	cd $(VENV)/named && ../bin/lint-imports --config ../../pyproject.toml --no-cache
 
-check: lint test
+nojit: setup
+	$(BIN)/python -m pytest tests/verification/test_kernels.py -s
+
+# docs and archives take one core each; the tests then find the docs environment and check the reference too
+check: lint
+	$(MAKE) $(VENV)/.docs
+	$(MAKE) -j 2 docs dist
+	$(MAKE) test
 
 # ngspice is no Python package: found, or installed from Debian's archive where that is allowed
 check-circuits: setup
@@ -76,6 +84,7 @@ $(VENV)/.docs: $(VENV)/.ready
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
 	$(BIN)/python docs/extensions/offline.py build/docs
+	$(BIN)/python docs/extensions/links.py build/docs
 
 gallery: setup
 	$(BIN)/python docs/extensions/gallery.py

@@ -22,7 +22,6 @@ relaxation = njit(cache=True)(laws.relaxation)
 relaxation_share = njit(cache=True)(laws.relaxation_share)
 relaxed = njit(cache=True)(laws.relaxed)
 log_sinhc = njit(cache=True)(laws.log_sinhc)
-log_conductance = njit(cache=True)(laws.log_conductance)
 
 MOST_STEPS = 1_000_000  # in one segment; a well-posed one takes tens
 ACTIVE = 0.01  # a voltage opens a new cycle if it grows at more than this share of the relaxation rate

@@ -30,7 +30,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # annotations and types of other libraries: their pages are not at hand offline
     (r"py:.*", r"(?!halidrift).*"),
-    (r"py:class", r"halidrift\.compact\.\w+\.Model"),  # a type variable
+    (r"py:class", r"halidrift\.compact\.\w+\.Model|halidrift\.[\w.]+\._\w+"),  # type variables, private names
 ]
 
 myst_enable_extensions = ["dollarmath", "deflist"]

@@ -33,13 +33,31 @@ class Circuit(NamedTuple):
     beside_S: float = 0.0
 
     def device_S(self, film_S: float) -> float:
-        """Conductance of the device for that of the film, S."""
+        """Conductance of the device for that of the film, S.
+
+        Parameters
+        ----------
+        film_S : float, S, > 0
+            Conductance of the film.
+        """
         return 1.0 / (self.series_ohm + 1.0 / (film_S + self.beside_S))
 
     def device_V(self, film_S: float) -> float:
-        """Voltage of the device for the conductance of the film, V."""
+        """Voltage of the device for the conductance of the film, V.
+
+        Parameters
+        ----------
+        film_S : float, S, > 0
+            Conductance of the film.
+        """
         return float(formulas.compliance_voltage(self.source_V, self.device_S(film_S), self.limit_A))
 
     def film_V(self, film_S: float) -> float:
-        """Voltage across the film for its conductance, V."""
+        """Voltage across the film for its conductance, V.
+
+        Parameters
+        ----------
+        film_S : float, S, > 0
+            Conductance of the film.
+        """
         return self.device_V(film_S) * self.device_S(film_S) / (film_S + self.beside_S)

@@ -107,26 +107,62 @@ class Equations:
     # -- laws; every one takes complex numbers too, for the derivatives ----------------------------------------
 
     def share(self, density: Array) -> Array:
-        """Share of a filament in each cell, 0 to 1."""
+        """Share of a filament in each cell, 0 to 1.
+
+        Parameters
+        ----------
+        density : array, shape (cells,), 1/m^3
+            Of the ions; complex where derivatives are taken by a complex step.
+
+        Returns
+        -------
+        array, shape (cells,), in [0, 1]
+        """
         x = density / self.law_current.filament_density_1_m3
         return np.where(x.real < 0.0, 0.0, np.where(x.real > 1.0, 1.0, x))
 
     def conductivity(self, density: Array, rise: Array) -> Array:
-        """Electronic conductivity, S/m."""
+        """Electronic conductivity, S/m.
+
+        Parameters
+        ----------
+        density : array, shape (cells,), 1/m^3
+        rise : array, shape (cells,), K
+            Temperature above the ambient.
+        """
         law, x, T = self.law_current, self.share(density), self.ambient_K + rise
         metallic = law.film_S_m + (law.filament_S_m - law.film_S_m) * x
         hot = 1.0 + law.temperature_coefficient_1_K * x * (T - 300.0)
         return metallic / hot * np.exp(-(1.0 - x) * law.activation_eV / (K_B * T))
 
     def heat_conductivity(self, density: Array, rise: Array, sigma: Array) -> Array:
-        """Heat conductivity, W/(m K)."""
+        """Heat conductivity, W/(m K).
+
+        Parameters
+        ----------
+        density : array, shape (cells,), 1/m^3
+        rise : array, shape (cells,), K
+            Temperature above the ambient.
+        sigma : array, shape (cells,), S/m
+            Electronic conductivity, which the Wiedemann-Franz part follows.
+        """
         law = self.law_heat
         filament = law.film_W_mK if law.filament_W_mK is None else law.filament_W_mK
         k = law.film_W_mK + (filament - law.film_W_mK) * self.share(density)
         return k + law.lorenz_W_ohm_K2 * sigma * (self.ambient_K + rise)
 
     def hops(self, drop: Array, rise_l: Array, rise_r: Array, distance: Array | float) -> tuple[Array, Array]:
-        """Velocities with which ions pass from left to right and from right to left, m/s."""
+        """Velocities with which ions pass from left to right and from right to left, m/s.
+
+        Parameters
+        ----------
+        drop : array, shape (faces,), V
+            Potential on the left less that on the right.
+        rise_l, rise_r : array, shape (faces,), K
+            Temperature above the ambient on either side; the hop sees their mean.
+        distance : float or array, shape (faces,), m
+            Between the two places.
+        """
         law = self.law_ions
         T = self.ambient_K + 0.5 * (rise_l + rise_r)
         u = law.charge * drop / (K_B * T)
@@ -151,12 +187,30 @@ class Equations:
     # -- fluxes ------------------------------------------------------------------------------------------------
 
     def ion_flow(self, forward: Array, backward: Array, left: Array | float, right: Array | float) -> Array:
-        """Ions per second and area that pass between two densities."""
+        """Ions per second and area that pass between two densities.
+
+        Parameters
+        ----------
+        forward, backward : array, shape (faces,), m/s
+            Velocities of :meth:`hops`.
+        left, right : float or array, shape (faces,), 1/m^3
+            Densities on either side.
+
+        Returns
+        -------
+        array, shape (faces,), 1/(m^2 s)
+        """
         most = self.law_ions.site_density_1_m3
         return forward * left * (1.0 - right / most) - backward * right * (1.0 - left / most)
 
     def ends(self) -> tuple[tuple[Cells, float | None, float], ...]:
-        """For both contacts: cells, density that the contact holds, and heat transfer."""
+        """For both contacts: cells, density that the contact holds, and heat transfer.
+
+        Returns
+        -------
+        tuple of two (int array, float or None, float)
+            Bottom first; None lets no ion through; heat transfer in W/(m^2 K).
+        """
         g, ions, heat = self.grid, self.law_ions, self.law_heat
         return (
             (g.bottom, ions.bottom_density_1_m3, heat.bottom_W_m2K),
@@ -164,7 +218,14 @@ class Equations:
         )
 
     def wall(self, conductivity: Array, transfer: float) -> Array:
-        """Conductance from cells, one for each, to a contact behind an interface, W/K or S."""
+        """Conductance from cells, one for each, to a contact behind an interface, W/K or S.
+
+        Parameters
+        ----------
+        conductivity : array, shape (cells of a layer,), W/(m K) or S/m
+        transfer : float, W/(m^2 K) or S/m^2, >= 0
+            Of the interface; inf is none, 0 lets nothing through.
+        """
         g = self.grid
         if transfer == 0.0:
             return 0.0 * conductivity
@@ -173,7 +234,23 @@ class Equations:
     def contact(
         self, fields: tuple[Any, Any, Any], contact_V: Any, held: float | None, transfer: float
     ) -> tuple[Array, Array, Array, Array]:
-        """Ions, current and heat that leave cells through a contact, and Joule heat on the way."""
+        """Ions, current and heat that leave cells through a contact, and Joule heat on the way.
+
+        Parameters
+        ----------
+        fields : tuple of three arrays, shape (cells of a layer,), 1/m^3, V, K
+            Density, potential and temperature rise of the cells that touch the contact.
+        contact_V : float or array, V
+            Potential of the contact.
+        held : float or None, 1/m^3
+            Density that it holds; None lets no ion through.
+        transfer : float, W/(m^2 K), >= 0
+            Heat transfer at the interface.
+
+        Returns
+        -------
+        tuple of four arrays, shape (cells of a layer,), 1/s, A, W, W
+        """
         g, (P, psi, rise) = self.grid, fields
         sigma = self.conductivity(P, rise)
         drop = psi - contact_V
@@ -186,7 +263,17 @@ class Equations:
         return leaving, current, warmth, current * drop
 
     def face(self, *sides: Any) -> tuple[Array, Array, Array, Array]:
-        """Ions, current and heat from left to right through each face, and the Joule heat of half a face."""
+        """Ions, current and heat from left to right through each face, and the Joule heat of half a face.
+
+        Parameters
+        ----------
+        *sides : six arrays, shape (faces,), 1/m^3, V, K, 1/m^3, V, K
+            Density, potential and temperature rise on the left, then on the right.
+
+        Returns
+        -------
+        tuple of four arrays, shape (faces,), 1/s, A, W, W
+        """
         P_l, psi_l, rise_l, P_r, psi_r, rise_r = sides
         g = self.grid
         sigma_l, sigma_r = self.conductivity(P_l, rise_l), self.conductivity(P_r, rise_r)
@@ -203,7 +290,19 @@ class Equations:
         )
 
     def side(self, P: Any, rise: Any) -> Array:
-        """Heat that leaves through each face of the side walls."""
+        """Heat that leaves through each face of the side walls.
+
+        Parameters
+        ----------
+        P : array, shape (side faces,), 1/m^3
+            Density in the cell inside each face.
+        rise : array, shape (side faces,), K
+            Its temperature above the ambient.
+
+        Returns
+        -------
+        array, shape (side faces,), W
+        """
         g, transfer = self.grid, self.law_heat.side_W_m2K
         if transfer == 0.0:
             return 0.0 * P
@@ -211,7 +310,21 @@ class Equations:
         return g.side_area_m2 / (g.side_distance_m / k + 1.0 / transfer) * rise
 
     def residuals(self, now: Fields, base: Fields, tau: float) -> tuple[Array, Array, Array]:
-        """What is missing in each cell to the balance of ions (1/s), current (A) and heat (W) of an implicit stage."""
+        """What is missing in each cell to the balance of ions (1/s), current (A) and heat (W) of an implicit stage.
+
+        Parameters
+        ----------
+        now : Fields
+            At the end of the stage.
+        base : Fields
+            What the stage starts from: its density and rise count.
+        tau : float, s, > 0
+            Length of the stage.
+
+        Returns
+        -------
+        tuple of three arrays, shape (cells,), 1/s, A, W
+        """
         g, (P, psi, rise) = self.grid, now[:3]
         J, current, warmth, joule = self.face(
             P[g.left], psi[g.left], rise[g.left], P[g.right], psi[g.right], rise[g.right]
@@ -231,7 +344,18 @@ class Equations:
     # -- one field at a time -----------------------------------------------------------------------------------
 
     def current(self, P: Array, rise: Array, circuit: Circuit, guess: Fields) -> Fields:
-        """Potential and Joule heat for given ions and temperature, with the voltage that the circuit leaves."""
+        """Potential and Joule heat for given ions and temperature, with the voltage that the circuit leaves.
+
+        Parameters
+        ----------
+        P : array, shape (cells,), 1/m^3
+            Density of the ions.
+        rise : array, shape (cells,), K
+            Temperature above the ambient.
+        circuit : Circuit
+        guess : Fields
+            Its potential is where the solver starts.
+        """
         g = self.grid
         sigma = self.conductivity(P, rise)
         links = g.links(sigma)
@@ -247,7 +371,23 @@ class Equations:
         return Fields(P, psi, rise, V, conductance, g.joule(links, low, high, psi, 0.0, V))
 
     def temperature(self, now: Fields, base: Array, tau: float, *, close: float = HEAT_CLOSE) -> Array:
-        """Rise of the temperature for given ions and Joule heat; k is that of the temperature in `now`."""
+        """Rise of the temperature for given ions and Joule heat; k is that of the temperature in `now`.
+
+        Parameters
+        ----------
+        now : Fields
+            Of it, density, rise and Joule heat count.
+        base : array, shape (cells,), K
+            Temperature rise that the stage starts from.
+        tau : float, s, > 0
+            Length of the stage.
+        close : float, > 0
+            Change, over the largest rise, at which the solver stops.
+
+        Returns
+        -------
+        array, shape (cells,), K
+        """
         g, law = self.grid, self.law_heat
         k = self.heat_conductivity(now.density, now.rise, self.conductivity(now.density, now.rise))
         low, high = (self.wall(k[cells], transfer) for cells, _, transfer in self.ends())
@@ -256,7 +396,23 @@ class Equations:
         return g.solve(g.links(k), low, high, source, 0.0, 0.0, loss, held=self.heat_factor, start=now.rise, near=close)
 
     def transport(self, now: Fields, base: Array, tau: float, *, close: float = ION_CLOSE) -> Array:
-        """Ions after an implicit stage in given fields: Newton's method, exact in one update without a site limit."""
+        """Ions after an implicit stage in given fields: Newton's method, exact in one update without a site limit.
+
+        Parameters
+        ----------
+        now : Fields
+            Fields in which the ions move; its density is where the iteration starts.
+        base : array, shape (cells,), 1/m^3
+            Density that the stage starts from.
+        tau : float, s, > 0
+            Length of the stage.
+        close : float, > 0
+            Change, over the largest density, at which Newton's method stops.
+
+        Returns
+        -------
+        array, shape (cells,), 1/m^3
+        """
         g, P, most = self.grid, now.density, self.law_ions.site_density_1_m3
         left, right, psi, rise = g.left, g.right, now.potential, now.rise
         forward, backward = self.hops(psi[left] - psi[right], rise[left], rise[right], g.distance_m)
@@ -320,12 +476,29 @@ class Equations:
     # -- scales --------------------------------------------------------------------------------------------
 
     def floor(self, density: Array) -> float:
-        """Density below which a relative change does not count, 1/m^3: the mean, or what an open contact holds."""
+        """Density below which a relative change does not count, 1/m^3: the mean, or what an open contact holds.
+
+        Parameters
+        ----------
+        density : array, shape (cells,), 1/m^3
+        """
         mean = float(np.sum(self.grid.volume_m3 * np.abs(density)) / np.sum(self.grid.volume_m3))
         return max(mean, *(held or 0.0 for _, held, _ in self.ends())) or 1.0
 
     def distance(self, one: Fields, two: Fields, floor: float) -> float:
-        """Largest relative difference of two instants."""
+        """Largest relative difference of two instants.
+
+        Parameters
+        ----------
+        one, two : Fields
+        floor : float, 1/m^3, > 0
+            Of :meth:`floor`: what a density is measured against besides itself.
+
+        Returns
+        -------
+        float, >= 0
+            Of density, potential (over the film voltage or kT/q) and temperature (over the ambient).
+        """
         density = np.max(np.abs(one.density - two.density) / (np.abs(one.density) + floor))
         volts = max(abs(one.film_V), abs(two.film_V), K_B * self.ambient_K)
         potential = np.max(np.abs(one.potential - two.potential)) / volts

@@ -159,7 +159,13 @@ class ElectroThermal:
         return Equations(self.grid, self.ions, self.conduction, self.heat, self.temperature_K)
 
     def to_dict(self) -> dict[str, Any]:
-        """All parameters in plain JSON."""
+        """All parameters in plain JSON.
+
+        Returns
+        -------
+        dict
+            An infinite number is the text "inf".
+        """
         plain = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)

@@ -95,7 +95,12 @@ def graded_widths(thickness_m: float, cells: int, wall_m: float) -> Array:
 
 
 def line_mesh(widths_m: Array) -> Any:
-    """FiPy's mesh of a line of cells of these widths."""
+    """FiPy's mesh of a line of cells of these widths.
+
+    Parameters
+    ----------
+    widths_m : array, shape (cells,), m, > 0
+    """
     # FiPy reads sys.argv when it is imported; our command line defines none of its flags.
     from fipy import Grid1D
 
@@ -103,7 +108,17 @@ def line_mesh(widths_m: Array) -> Any:
 
 
 class Boundary(NamedTuple):
-    """A contact to one species: one over its exchange rate (s/m), scaled density in equilibrium, energy (kT)."""
+    """A contact to one species: one over its exchange rate (s/m), scaled density in equilibrium, energy (kT).
+
+    Attributes
+    ----------
+    hindrance_s_m : float, s/m, >= 0
+        One over the exchange rate: 0 holds the density, inf blocks.
+    reservoir : float, >= 0
+        Density in equilibrium with the contact, over the reference density.
+    energy : float or None, kT
+        Energy of the species at the contact; None is that of the cell at the wall.
+    """
 
     hindrance_s_m: float = np.inf
     reservoir: float = 0.0
@@ -155,7 +170,17 @@ class Carrier:
 
 
 class Level(NamedTuple):
-    """Carriers in quasi-equilibrium with one contact: charge number, density where the potential is that contact's."""
+    """Carriers in quasi-equilibrium with one contact: charge number, density where the potential is that contact's.
+
+    Attributes
+    ----------
+    charge : float
+        Charge number.
+    density : array, shape (cells,), >= 0
+        Over the reference density, where the potential is that of the contact.
+    contact : int, 0 or 1
+        The left one or the right one.
+    """
 
     charge: float
     density: ArrayLike
@@ -163,7 +188,19 @@ class Level(NamedTuple):
 
 
 class State(NamedTuple):
-    """Scaled densities (species, cells), immobile ones (traps, cells), potential (cells,) and that of the left wall."""
+    """Scaled densities (species, cells), immobile ones (traps, cells), potential (cells,) and that of the left wall.
+
+    Attributes
+    ----------
+    p : array, shape (species, cells)
+        Mobile densities over the reference density.
+    t : array, shape (traps, cells)
+        Immobile densities over the reference density.
+    phi : array, shape (cells,), kT/q
+        Potential against the right wall.
+    wall : float, kT/q
+        Potential of the left wall.
+    """
 
     p: Array
     t: Array
@@ -190,6 +227,9 @@ class Equations:
         Carriers in quasi-equilibrium.
     pair : tuple of two int
         Species that recombine with each other at `recombination` times (p_a p_b - `balance`), 1/s.
+    recombination : float or array, shape (cells,), 1/s, >= 0
+    balance : float or array, shape (cells,), >= 0
+        Product of the scaled densities of the pair that does not recombine.
 
     Notes
     -----
@@ -260,18 +300,48 @@ class Equations:
     # -- pieces ----------------------------------------------------------------------------------------------
 
     def over_cells(self, value: ArrayLike) -> Array:
-        """A value for each cell."""
+        """A value for each cell.
+
+        Parameters
+        ----------
+        value : float or array, shape (cells,)
+
+        Returns
+        -------
+        array, shape (cells,)
+        """
         return np.array(np.broadcast_to(np.asarray(value, dtype=float), (self.cells,)), order="C")
 
     def face(self, value: Array) -> Array:
-        """Harmonic means of cell values, faces in the order of the cells; at the walls those of the cells there."""
+        """Harmonic means of cell values, faces in the order of the cells; at the walls those of the cells there.
+
+        Parameters
+        ----------
+        value : array, shape (cells,), >= 0
+
+        Returns
+        -------
+        array, shape (cells + 1,)
+        """
         half = 0.5 * self.volume
         with np.errstate(divide="ignore"):
             inner = (half[:-1] + half[1:]) / (half[:-1] / value[:-1] + half[1:] / value[1:])
         return np.concatenate([value[:1], inner, value[-1:]])
 
     def at_contact(self, carrier: Carrier, boundary: Boundary, cell: int) -> float:
-        """Energy of a species at a contact over kT, steric part of the reservoir included."""
+        """Energy of a species at a contact over kT, steric part of the reservoir included.
+
+        Parameters
+        ----------
+        carrier : Carrier
+        boundary : Boundary
+        cell : int
+            Cell at that contact, whose energy and filling hold there.
+
+        Returns
+        -------
+        float, kT
+        """
         energy = self.over_cells(carrier.energy)[cell] if boundary.energy is None else boundary.energy
         full = self.over_cells(carrier.filling)[cell] * boundary.reservoir
         if not full < 1.0:
@@ -279,12 +349,30 @@ class Equations:
         return float(energy - np.log1p(-full))
 
     def charge(self, state: State) -> Array:
-        """Charge of the species, mobile or not, and of the fixed background; carriers in quasi-equilibrium apart."""
+        """Charge of the species, mobile or not, and of the fixed background; carriers in quasi-equilibrium apart.
+
+        Parameters
+        ----------
+        state : State
+
+        Returns
+        -------
+        array, shape (cells,)
+            Over the elementary charge and the reference density.
+        """
         z = np.array(self.problem.charge)
         return z @ state.p + z[self.problem.host] @ state.t + self.problem.fixed
 
     def rest(self, p: ArrayLike = 1.0, wall: float = 0.0) -> State:
-        """Species as given, broadcast to (species, cells), traps in balance with them; potential of an empty film."""
+        """Species as given, broadcast to (species, cells), traps in balance with them; potential of an empty film.
+
+        Parameters
+        ----------
+        p : float or array, broadcast to (species, cells), >= 0
+            Densities over the reference density.
+        wall : float, kT/q
+            Potential of the left wall.
+        """
         q = self.problem
         density = np.array(np.broadcast_to(np.asarray(p, dtype=float), (len(q.charge), self.cells)), order="C")
         mobile = q.capture * density[q.host]
@@ -296,6 +384,15 @@ class Equations:
 
         Where a contact blocks, no flux passes the last half cell, so its electrochemical potential is flat; a contact
         that exchanges shows its own balance.
+
+        Parameters
+        ----------
+        state : State
+
+        Returns
+        -------
+        array, shape (species, 2)
+            Over the reference density; left contact first.
         """
         q, out = self.problem, np.empty((len(self.carriers), 2))
         work = self.work()
@@ -312,7 +409,12 @@ class Equations:
         return out
 
     def rate(self, state: State) -> Array:
-        """dp/dt, shape (species, cells), 1/s."""
+        """dp/dt, shape (species, cells), 1/s.
+
+        Parameters
+        ----------
+        state : State
+        """
         # a stage of 1 s in which nothing has happened yet leaves the divergence of the fluxes as its residual
         work, charge = self.work(), np.zeros(self.cells)
         p, phi = (np.ascontiguousarray(a, dtype=float) for a in (state.p, state.phi))
@@ -323,7 +425,12 @@ class Equations:
         return out
 
     def held(self, state: State) -> Array:
-        """Rate at which the immobile populations grow, shape (traps, cells), 1/s."""
+        """Rate at which the immobile populations grow, shape (traps, cells), 1/s.
+
+        Parameters
+        ----------
+        state : State
+        """
         q = self.problem
         return q.capture * state.p[q.host] * (1.0 - q.crowding * state.t) - q.release[:, None] * state.t
 
@@ -352,6 +459,13 @@ class Equations:
         """Room for a step of the compiled integrator; `now` is `state` with its rates and currents.
 
         `source` (kT/q) is the voltage that the source asks for; if the wall is not there, the current limit acts.
+
+        Parameters
+        ----------
+        state : State
+        load : Load, optional
+            Electrons beside the species; none by default.
+        source : float, kT/q, optional
         """
         q, load = self.problem, load or self.no_load()
         circuit = np.zeros(_march.CIRCUIT + 2 * len(self.carriers))
@@ -392,6 +506,8 @@ class Equations:
             Potential of the left wall.
         sweeps : int, >= 1
             Newton updates allowed.
+        work : Work, optional
+            Scratch arrays of :meth:`work` to use again.
 
         Returns
         -------

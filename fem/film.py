@@ -290,11 +290,25 @@ class IonFilm:
         return rest, self.device.value("ideality_factor"), self.capacitance_F
 
     def rest(self, equations: Equations, wall: float = 0.0) -> State:
-        """Ions evenly spread in the film, traps in balance with them."""
+        """Ions evenly spread in the film, traps in balance with them.
+
+        Parameters
+        ----------
+        equations : Equations
+            Of :meth:`equations`.
+        wall : float, kT/q
+            Potential of the active electrode.
+        """
         return equations.rest(1.0 * (equations.problem.mobility[:, :-1] > 0.0), wall)
 
     def load(self, equations: Equations) -> _transport.Load:
-        """Electrons beside the ions, as the compiled solver takes them."""
+        """Electrons beside the ions, as the compiled solver takes them.
+
+        Parameters
+        ----------
+        equations : Equations
+            Of :meth:`equations`.
+        """
         rest, ideality, capacitance = self._contacts()
         length = self.device.film.thickness_m
         lever = np.where(equations.centre < length, 0.5 * length - equations.centre, 0.0)

@@ -28,6 +28,13 @@ _STEP_BUDGET = 50_000  # trials between two report times, beside ten for each lo
 def relaxed(equations: Equations, state: State, wall: float) -> State:
     """Steady state with the left wall at a potential (kT/q), by stages that grow beyond every time of the equations.
 
+    Parameters
+    ----------
+    equations : Equations
+    state : State
+        Where to start; its wall moves to `wall` step by step.
+    wall : float, kT/q
+
     Raises
     ------
     ConvergenceError
@@ -63,7 +70,19 @@ def relaxed(equations: Equations, state: State, wall: float) -> State:
 
 
 class Record(NamedTuple):
-    """What the compiled integrator reports: rows of the circuit, profiles if kept, and where it ended."""
+    """What the compiled integrator reports: rows of the circuit, profiles if kept, and where it ended.
+
+    Attributes
+    ----------
+    rows : array, shape (times, slots), over kT/q and C kT/q
+        Circuit at each report time, in the slots of the compiled integrator.
+    densities : array, shape (times, species, cells)
+        Over the reference density; no times if profiles are not kept.
+    potentials : array, shape (times, cells), kT/q
+    end : State
+    steps, rejected : int
+        Time steps taken and refused.
+    """
 
     rows: Array  # (times, slots of the circuit), over kT/q and C kT/q
     densities: Array  # (times, species, cells)
@@ -74,7 +93,15 @@ class Record(NamedTuple):
 
 
 def control(**choices: Any) -> _march.Control:
-    """How the integrator chooses its steps: the usual numbers, and those that the caller gives."""
+    """How the integrator chooses its steps: the usual numbers, and those that the caller gives.
+
+    Parameters
+    ----------
+    **choices
+        ``tolerance`` (local error), ``longest_s``, ``first_s``, ``shortest_s`` (steps, s), ``sweeps`` (Newton updates
+        of a stage), ``converged`` (their last relative update), ``budget`` (trials between two report times),
+        ``single`` (backward Euler), ``adaptive`` (steps by error, else one between two report times).
+    """
     usual: dict[str, Any] = {
         "tolerance": 1e-3,
         "longest_s": np.inf,

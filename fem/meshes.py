@@ -125,47 +125,129 @@ class Grid:
         return {name: np.unique(np.round(c, 18)) for name, c in zip(self.axes, self.centre_m[::-1], strict=True)}
 
     def face_mean(self, values: Array) -> Array:
-        """Harmonic mean of a cell property on interior faces: exact flux through two layers in series."""
+        """Harmonic mean of a cell property on interior faces: exact flux through two layers in series.
+
+        Parameters
+        ----------
+        values : array, shape (cells,), > 0
+
+        Returns
+        -------
+        array, shape (faces,)
+        """
         a, b = values[self.left], values[self.right]
         return 2.0 * a * b / (a + b)
 
     def links(self, coefficient: Array) -> Array:
-        """Conductance of each interior face, coefficient times area over distance."""
+        """Conductance of each interior face, coefficient times area over distance.
+
+        Parameters
+        ----------
+        coefficient : array, shape (cells,), S/m or W/(m K), > 0
+
+        Returns
+        -------
+        array, shape (faces,), S or W/K
+        """
         return self.face_mean(coefficient) * self.area_m2 / self.distance_m
 
     def ends(self, coefficient: Array, cells: NDArray[np.intp], transfer: float = np.inf) -> Array:
-        """Conductance from a contact to the cells that touch it, with an interface `transfer` in series."""
+        """Conductance from a contact to the cells that touch it, with an interface `transfer` in series.
+
+        Parameters
+        ----------
+        coefficient : array, shape (cells,), S/m or W/(m K), > 0
+        cells : int array, shape (cells of a layer,)
+            Those that touch the contact: `bottom` or `top`.
+        transfer : float, S/m^2 or W/(m^2 K), > 0
+            inf is a contact without an interface.
+
+        Returns
+        -------
+        array, shape (cells of a layer,), S or W/K
+        """
         return self.end_area_m2 / (self.end_distance_m / coefficient[cells] + 1.0 / transfer)
 
     def conductances(self, coefficient: Array) -> Conductances:
-        """Conductances of a material that the contacts touch without an interface."""
+        """Conductances of a material that the contacts touch without an interface.
+
+        Parameters
+        ----------
+        coefficient : array, shape (cells,), S/m or W/(m K), > 0
+        """
         return Conductances(
             self.links(coefficient), self.ends(coefficient, self.bottom), self.ends(coefficient, self.top)
         )
 
     def sides(self, coefficient: Array, transfer: float) -> Array:
-        """Conductance of each cell to what is outside the side walls; 0 if `transfer` is."""
+        """Conductance of each cell to what is outside the side walls; 0 if `transfer` is.
+
+        Parameters
+        ----------
+        coefficient : array, shape (cells,), W/(m K), > 0
+        transfer : float, W/(m^2 K), >= 0
+
+        Returns
+        -------
+        array, shape (cells,), W/K
+        """
         if transfer == 0.0:
             return np.zeros(self.size)
         flow = self.side_area_m2 / (self.side_distance_m / coefficient[self.side] + 1.0 / transfer)
         return _volumes.onto(self.side, flow, self.size)
 
     def onto_left(self, values: Array) -> Array:
-        """Sum of a face property over the faces that have a cell on their left."""
+        """Sum of a face property over the faces that have a cell on their left.
+
+        Parameters
+        ----------
+        values : array, shape (faces,)
+
+        Returns
+        -------
+        array, shape (cells,)
+        """
         return _volumes.onto(self.left, values, self.size)
 
     def onto_right(self, values: Array) -> Array:
-        """Sum of a face property over the faces that have a cell on their right."""
+        """Sum of a face property over the faces that have a cell on their right.
+
+        Parameters
+        ----------
+        values : array, shape (faces,)
+
+        Returns
+        -------
+        array, shape (cells,)
+        """
         return _volumes.onto(self.right, values, self.size)
 
     def divergence(self, flow: Array) -> Array:
-        """Net outflow of each cell, for a flow from `left` to `right` through each interior face."""
+        """Net outflow of each cell, for a flow from `left` to `right` through each interior face.
+
+        Parameters
+        ----------
+        flow : array, shape (faces,)
+
+        Returns
+        -------
+        array, shape (cells,)
+            In the unit of the flow.
+        """
         return _volumes.divergence(flow, self.left, self.right, self.size)
 
     def joule(self, links: Array, bottom: Array, top: Array, potential: Array, low: float, high: float) -> Array:
         """Heat of each cell: the divergence of sigma psi grad psi, each face shared by halves, W.
 
         Written with positive terms; the sum over all cells is current times voltage.
+
+        Parameters
+        ----------
+        links, bottom, top : array, shape (faces,), (cells of a layer,), (cells of a layer,), S
+            Conductances of :meth:`links` and :meth:`ends`.
+        potential : array, shape (cells,), V
+        low, high : float, V
+            Potentials of the contacts at the bottom and at the top.
         """
         face = 0.5 * links * (potential[self.right] - potential[self.left]) ** 2
         heat = self.onto_left(face) + self.onto_right(face)
@@ -202,6 +284,11 @@ class Grid:
             First guess.
         **accuracy : float
             As :meth:`~halidrift.fem.solvers.Held.solve` takes it.
+
+        Returns
+        -------
+        array, shape (cells,)
+            In the unit of `low` and `high`.
 
         Raises
         ------

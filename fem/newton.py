@@ -29,6 +29,19 @@ def solve(
 ) -> Fields:
     """The stage of :func:`halidrift.fem.turns.solve`.
 
+    Parameters
+    ----------
+    equations : Equations
+    guess : Fields
+        Where to start.
+    base : Fields
+        What the stage starts from: its density and rise count.
+    tau : float, s, > 0
+        Length of the stage.
+    circuit : Circuit
+    tolerance : float, > 0
+        Error that the caller allows; Newton's method stops at a thousandth of it, between 1e-8 and its rounding.
+
     Raises
     ------
     ConvergenceError
@@ -83,7 +96,24 @@ def solve(
 
 
 def system(equations: Equations, now: Fields, base: Fields, tau: float, circuit: Circuit) -> tuple[Array, Any]:
-    """Residual and Jacobian of the coupled stage; unknown 3 i + 0, 1, 2 of cell i, film voltage last."""
+    """Residual and Jacobian of the coupled stage; unknown 3 i + 0, 1, 2 of cell i, film voltage last.
+
+    Parameters
+    ----------
+    equations : Equations
+    now : Fields
+        Where to linearise.
+    base : Fields
+        What the stage starts from.
+    tau : float, s, > 0
+        Length of the stage.
+    circuit : Circuit
+
+    Returns
+    -------
+    tuple of array, shape (3 cells + 1,), and sparse matrix
+        Residual and its derivatives.
+    """
     g, n = equations.grid, equations.grid.size
     P, psi, rise = now[:3]
     rows: list[Any] = []

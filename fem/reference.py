@@ -29,6 +29,14 @@ _CONVERGED = 1e-11
 def bernoulli(x: Array) -> Array:
     """The Bernoulli function x / (exp(x) - 1).
 
+    Parameters
+    ----------
+    x : array
+
+    Returns
+    -------
+    array, of the shape of `x`
+
     Examples
     --------
     >>> bernoulli(np.array([0.0, 1.0])).round(6).tolist()
@@ -40,7 +48,16 @@ def bernoulli(x: Array) -> Array:
 
 
 def bernoulli_slope(x: Array) -> Array:
-    """Derivative of :func:`bernoulli`."""
+    """Derivative of :func:`bernoulli`.
+
+    Parameters
+    ----------
+    x : array
+
+    Returns
+    -------
+    array, of the shape of `x`
+    """
     safe = np.where(np.abs(x) < _SERIES, 1.0, np.minimum(x, _LARGEST_EXPONENT))
     series = -0.5 + x / 6 - x**3 / 180 + x**5 / 5040
     value = safe / np.expm1(safe)

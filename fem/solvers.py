@@ -145,6 +145,11 @@ class HeldLU:
 
     It is kept in single precision, in which it is read twice as fast, until a matrix asks for more.
 
+    Parameters
+    ----------
+    half_width : int, >= 1
+        Diagonals on either side of the main one.
+
     Attributes
     ----------
     exact : bool
@@ -160,6 +165,12 @@ class HeldLU:
 
     def factorise(self, band: Array, *, exact: bool = False) -> None:
         """Factorise a matrix in LAPACK's general band form, shape (3 half-width + 1, n).
+
+        Parameters
+        ----------
+        band : array, shape (3 half-width + 1, n)
+        exact : bool
+            In double precision.
 
         Raises
         ------
@@ -177,7 +188,16 @@ class HeldLU:
         self.factor, self.factors = (lu, pivots), self.factors + 1
 
     def correction(self, residual: Array) -> Array:
-        """Residual divided by the matrix of the last factor."""
+        """Residual divided by the matrix of the last factor.
+
+        Parameters
+        ----------
+        residual : array, shape (n,)
+
+        Returns
+        -------
+        array, shape (n,)
+        """
         if self.factor is None:
             raise ConvergenceError("The transport matrix has not been factorised")
         self.corrections += 1

@@ -54,8 +54,9 @@ class Layer:
     fixed_1_m3 : float, 1/m3
         Charge that never moves, over the elementary charge: ionised dopants, the background of a vacancy.
     held_1_m3, held_charge : float, 1/m3, >= 0, and charge number
-        Carriers in quasi-equilibrium with the contact `held_by` (``"left"`` or ``"right"``): their density where the
-        potential is that of the contact. A conducting polymer is a layer with such holes and the opposite fixed charge.
+        Carriers in quasi-equilibrium with the contact `held_by`: their density where the potential is that of the
+        contact. A conducting polymer is a layer with such holes and the opposite fixed charge.
+    held_by : {"left", "right"}
     generation_1_m3_s : float, 1/(m3 s), >= 0
         Pairs that light makes, of the two species that recombine.
     recombination_m3_s : float, m3/s, >= 0
@@ -123,12 +124,27 @@ class Contact:
 
     @classmethod
     def ohmic(cls, density_1_m3: float) -> Contact:
-        """Holds the density, whatever current that takes."""
+        """Holds the density, whatever current that takes.
+
+        Parameters
+        ----------
+        density_1_m3 : float, 1/m^3, >= 0
+        """
         return cls(density_1_m3, math.inf)
 
     @classmethod
     def schottky(cls, barrier_eV: float, states_1_m3: float, velocity_m_s: float, temperature_K: float) -> Contact:
-        """Thermionic emission over a barrier: density N exp(-barrier/kT), exchanged at the emission velocity."""
+        """Thermionic emission over a barrier: density N exp(-barrier/kT), exchanged at the emission velocity.
+
+        Parameters
+        ----------
+        barrier_eV : float, eV
+            From the Fermi level of the contact to the band edge.
+        states_1_m3 : float, 1/m^3, >= 0
+            Effective density of states N.
+        velocity_m_s : float, m/s, >= 0
+        temperature_K : float, K, > 0
+        """
         _check("temperature_K", temperature_K, "K", closed=False)
         return cls(states_1_m3 * math.exp(-barrier_eV / (BOLTZMANN_EV_K * temperature_K)), velocity_m_s)
 
@@ -315,7 +331,16 @@ class Stack:
         return max(float(max(np.max(s.density_1_m3), s.left.density_1_m3, s.right.density_1_m3)) for s in self.species)
 
     def over_layers(self, values: ArrayLike) -> Array:
-        """A number of each layer, for each cell."""
+        """A number of each layer, for each cell.
+
+        Parameters
+        ----------
+        values : float or array, shape (layers,)
+
+        Returns
+        -------
+        array, shape (cells,)
+        """
         numbers = np.broadcast_to(np.asarray(values, dtype=float), (len(self.layers),))
         return np.repeat(numbers, [layer.cells for layer in self.layers])
 
@@ -376,7 +401,13 @@ class Stack:
         )
 
     def rest(self, equations: Equations) -> State:
-        """Densities as the species state them, no voltage."""
+        """Densities as the species state them, no voltage.
+
+        Parameters
+        ----------
+        equations : Equations
+            Of :meth:`equations`.
+        """
         p = np.array([self.over_layers(species.density_1_m3) / self.reference_1_m3 for species in self.species])
         return equations.rest(p)
 

@@ -54,6 +54,17 @@ def sweep(equations: Equations, now: Fields, base: Fields, tau: float, circuit: 
     The terms are built anew each time: FiPy's convection term keeps the exponential weights of the first coefficients
     that it sees, so that a term used again solves with old ones and says nothing.
 
+    Parameters
+    ----------
+    equations : Equations
+    now : Fields
+        Whose coefficients the three equations take.
+    base : Fields
+        What the stage starts from: its density and rise count.
+    tau : float, s, > 0
+        Length of the stage.
+    circuit : Circuit
+
     Raises
     ------
     InputError

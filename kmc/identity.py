@@ -34,6 +34,11 @@ def identity(simulation: Any, waveform: Waveform, seed: str) -> dict[str, Any]:
     seed : str
         As :func:`~halidrift.physics.randomness.describe` writes it.
 
+    Returns
+    -------
+    dict
+        ``simulation``, ``waveform``, ``seed``, ``version``, ``source``: plain data, ready for JSON.
+
     Raises
     ------
     InputError
@@ -80,7 +85,12 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def source_digest(simulation: Any) -> str:
-    """Hash of the code that a simulation runs: of its modules and of every module of ours that these import."""
+    """Hash of the code that a simulation runs: of its modules and of every module of ours that these import.
+
+    Parameters
+    ----------
+    simulation : Simulation
+    """
     parts = [simulation, simulation.simulation] if isinstance(simulation, Sampled) else [simulation]
     return _digest(*sorted({type(part).__module__ for part in parts}))
 
@@ -127,6 +137,16 @@ def _imported(module: str, file: Path) -> Iterator[str]:
 
 def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """In words, where two identities differ.
+
+    Parameters
+    ----------
+    there, asked : mapping
+        Two records of :func:`identity`: of what is kept, and of what is wanted now.
+
+    Returns
+    -------
+    list of str
+        Empty if they are alike.
 
     Examples
     --------

@@ -187,7 +187,13 @@ class LatticeGas:
         return ((cells @ self.network.cell_m)[:, None] + self.network.positions_m[None]).reshape(-1, 3)
 
     def describe(self) -> dict[str, Any]:
-        """Parameters as plain data; arrays over sites as their range, so that a trace stays small."""
+        """Parameters as plain data; arrays over sites as their range, so that a trace stays small.
+
+        Returns
+        -------
+        dict
+            Ready for JSON.
+        """
 
         def plain(values: ArrayLike) -> Any:
             array = np.asarray(values, dtype=float)

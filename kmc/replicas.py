@@ -34,7 +34,21 @@ _LOOK_S = 0.25  # between two looks at how far the replicas are
 class Simulation(Protocol):
     """Anything that answers the one verb."""
 
-    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset: ...
+    def simulate(self, waveform: Waveform, *, rng: int | np.random.Generator | None = None) -> xr.Dataset:
+        """A trace of one device under a waveform.
+
+        Parameters
+        ----------
+        waveform : Waveform
+        rng : int, numpy.random.Generator or None
+            Seed or stream; None draws a seed.
+
+        Returns
+        -------
+        xarray.Dataset
+            As :func:`halidrift.physics.trace.check` wants it.
+        """
+        ...
 
 
 Running = Callable[[float], None]
@@ -119,7 +133,14 @@ def _clock() -> Callable[[], bool]:
 
 
 def here(jobs: Jobs, running: Running | None = None) -> Found:
-    """Run one after another in this process."""
+    """Run one after another in this process.
+
+    Parameters
+    ----------
+    jobs : Jobs
+    running : callable (share), optional
+        Told a few times a second how much of the replica that runs is done.
+    """
     due = _clock()
     tell = None if running is None else lambda share: running(share) if due() else None
     for number, stream in jobs.streams.items():
@@ -146,6 +167,14 @@ def _next(stream: np.random.Generator, place: int) -> xr.Dataset:
 
 def in_processes(jobs: Jobs, workers: int, running: Running | None = None) -> Found:
     """Run in worker processes of this machine, and yield each replica as it comes.
+
+    Parameters
+    ----------
+    jobs : Jobs
+    workers : int, >= 1
+        Processes.
+    running : callable (share), optional
+        Told a few times a second how much of the replicas that run is done, all together.
 
     Raises
     ------
@@ -220,6 +249,7 @@ def on_dask(jobs: Jobs, dask: Any) -> Found:
 
     Parameters
     ----------
+    jobs : Jobs
     dask : str or distributed.Client
         Address of the scheduler, or a client of it.
 

@@ -72,7 +72,13 @@ class Sampled:
         _ = self._grid
 
     def drawn(self, rng: Rng) -> Device:
-        """The device that a run with this stream draws; the stream is used up by one child."""
+        """The device that a run with this stream draws; the stream is used up by one child.
+
+        Parameters
+        ----------
+        rng : int, numpy.random.Generator or None
+            Seed or stream of the run.
+        """
         device: Device = self.simulation.device.sampled(generator(rng).spawn(1)[0])
         return device
 

@@ -19,6 +19,14 @@ Wanted = int | Sequence[float] | NDArray[np.float64] | None
 def wanted(snapshots: Wanted) -> int | tuple[float, ...] | None:
     """What was asked for as plain data: None, a number of snapshots, or times in s.
 
+    Parameters
+    ----------
+    snapshots : None, int >= 1, or sequence of float, s
+
+    Returns
+    -------
+    None, int or tuple of float, s
+
     Raises
     ------
     InputError
@@ -112,7 +120,15 @@ class Album:
         self._potential = np.full((len(at), *shape), np.nan, np.float32)
 
     def keep(self, number: int, state: _engine.State) -> None:
-        """Take a snapshot if one is due at this instant."""
+        """Take a snapshot if one is due at this instant.
+
+        Parameters
+        ----------
+        number : int
+            Of the reported instant, from 0.
+        state : State
+            Of the compiled engine.
+        """
         slot = self._slot.get(number)
         if slot is None:
             return
@@ -123,7 +139,13 @@ class Album:
         self._potential[slot].flat = potential
 
     def variables(self) -> dict[str, tuple[Any, Any, str, str]]:
-        """Variables of the trace, as :func:`halidrift.physics.trace.make` takes them; none without snapshots."""
+        """Variables of the trace, as :func:`halidrift.physics.trace.make` takes them; none without snapshots.
+
+        Returns
+        -------
+        dict of str to tuple
+            Dimensions, values, unit and meaning of each.
+        """
         if not self._slot:
             return {}
         dims = ("snapshot", "x", "y", "z")

@@ -20,7 +20,18 @@ _STIMULUS = "voltage"  # the one variable that is the same for all
 
 
 class Own(NamedTuple):
-    """A variable of which each replica has its own values."""
+    """A variable of which each replica has its own values.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        Without that of the replicas.
+    dtype : numpy dtype
+    shape : tuple of int
+        Of one replica.
+    attrs : dict
+        Unit and meaning.
+    """
 
     dims: tuple[str, ...]
     dtype: np.dtype
@@ -29,7 +40,18 @@ class Own(NamedTuple):
 
 
 def record_of(trace: xr.Dataset) -> dict[str, Any]:
-    """Attributes that are a replica's own; its seed is not kept, it follows from that of the ensemble."""
+    """Attributes that are a replica's own; its seed is not kept, it follows from that of the ensemble.
+
+    Parameters
+    ----------
+    trace : xarray.Dataset
+        Of one replica.
+
+    Returns
+    -------
+    dict
+        Attributes; those that are JSON are read.
+    """
     own = {name: value for name, value in trace.attrs.items() if name not in (*_COMMON, "seed")}
     return {name: _loaded(value) for name, value in own.items()}
 
@@ -65,7 +87,13 @@ class Frame:
 
     @classmethod
     def of(cls, trace: xr.Dataset) -> Frame:
-        """The form that a replica has."""
+        """The form that a replica has.
+
+        Parameters
+        ----------
+        trace : xarray.Dataset
+            Of one replica.
+        """
         shared = {str(n): v for n, v in trace.variables.items() if n in trace.coords or n == _STIMULUS}
         own = {
             str(name): Own(tuple(map(str, v.dims)), v.dtype, v.shape, dict(v.attrs))
@@ -77,6 +105,12 @@ class Frame:
 
     def check(self, trace: xr.Dataset, number: int) -> None:
         """Refuse a replica of another form.
+
+        Parameters
+        ----------
+        trace : xarray.Dataset
+        number : int
+            Of the replica, for the message.
 
         Raises
         ------
@@ -117,6 +151,11 @@ class Frame:
             Number of each replica.
         seed : str
             State of the random generator of the ensemble.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over ``replica`` and the dimensions of one.
         """
         data: dict[str, Any] = {}
         for name in self.order:

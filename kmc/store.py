@@ -211,6 +211,11 @@ class Store:
     def held(cls, path: str | os.PathLike[str]) -> Iterator[Store]:
         """The store, for one writer alone.
 
+        Parameters
+        ----------
+        path : str or path
+            Folder of the store; made if it is not there.
+
         Raises
         ------
         InputError
@@ -237,6 +242,12 @@ class Store:
 
     def claim(self, identity: Mapping[str, Any], replicas: int) -> None:
         """Make the store one of this ensemble, for at least so many replicas.
+
+        Parameters
+        ----------
+        identity : mapping
+            Of :func:`halidrift.kmc.identity.identity`.
+        replicas : int, >= 1
 
         Raises
         ------
@@ -277,6 +288,12 @@ class Store:
 
     def put(self, number: int, trace: xr.Dataset) -> None:
         """Keep a finished replica: its values first, then the mark by which it counts.
+
+        Parameters
+        ----------
+        number : int
+            Of the replica, from 0.
+        trace : xarray.Dataset
 
         Raises
         ------
@@ -359,6 +376,16 @@ class Store:
 
     def read(self, numbers: Sequence[int]) -> xr.Dataset:
         """The Dataset of some finished replicas.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Of finished replicas.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over ``replica`` in the order of `numbers`.
 
         Raises
         ------

@@ -41,14 +41,28 @@ _QUANTITY_KEYS = {*_SPREAD_KEYS, "barrier", "spread"}
 
 
 class Reader:
-    """Turns one card into a Device and names file and key in every complaint."""
+    """Turns one card into a Device and names file and key in every complaint.
+
+    Parameters
+    ----------
+    file : Path
+        Named in every complaint.
+    database : Database
+        Rows that a parameter may point to.
+    """
 
     def __init__(self, file: Path, database: Database):
         self.file, self.database = file, database
         self.faults: list[DataError] | None = None  # a list: collect instead of raise
 
     def kept(self, read: Callable[[], _T]) -> _T | None:
-        """What `read` returns; if faults are collected, its fault goes there and nothing is returned."""
+        """What `read` returns; if faults are collected, its fault goes there and nothing is returned.
+
+        Parameters
+        ----------
+        read : callable
+            Reads one part of the card.
+        """
         try:
             return read()
         except DataError as fault:
@@ -58,9 +72,28 @@ class Reader:
             return None
 
     def fail(self, what: str, key: str, **details: Any) -> DataError:
+        """The error that names this file, for the caller to raise.
+
+        Parameters
+        ----------
+        what : str
+        key : str
+            Table and key inside the file, dotted.
+        **details
+            ``got``, ``allowed``, ``action`` of :class:`~halidrift.physics.errors.DataError`.
+        """
         return DataError(what, file=self.file, key=key, **details)
 
     def known(self, table: Any, allowed: set[str], key: str) -> None:
+        """Refuse what is no table, and a key that the table does not have.
+
+        Parameters
+        ----------
+        table : mapping
+        allowed : set of str
+        key : str
+            Of the table, dotted.
+        """
         if not isinstance(table, Mapping):
             raise self.fail("must be a table", key, got=repr(table), allowed=", ".join(sorted(allowed)[:6]) + ", ...")
         for name in table:
@@ -75,6 +108,19 @@ class Reader:
                 )
 
     def text(self, table: Mapping[str, Any], name: str, key: str) -> str:
+        """A text that must be there and not empty.
+
+        Parameters
+        ----------
+        table : mapping
+        name : str
+        key : str
+            Of the table, dotted.
+
+        Returns
+        -------
+        str
+        """
         path = f"{key}.{name}" if key else name
         if name not in table:
             raise self.fail("missing key", path, allowed="a text", action=f'Add {name} = "..."')
@@ -83,6 +129,18 @@ class Reader:
         return table[name]
 
     def number(self, value: Any, key: str) -> float:
+        """A finite number.
+
+        Parameters
+        ----------
+        value : object
+        key : str
+            Where it stands, dotted.
+
+        Returns
+        -------
+        float
+        """
         try:
             number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
         except OverflowError:  # an integer of hundreds of digits
@@ -92,12 +150,38 @@ class Reader:
         return number
 
     def quantity(self, table: Any, name: str, key: str, low: float, high: float) -> Parameter:
+        """A number with its unit, kind and source, and its spread if it has one.
+
+        Parameters
+        ----------
+        table : mapping
+        name : str
+            Of the parameter; its ending tells the unit.
+        key : str
+            Of the table, dotted.
+        low, high : float
+            Physical bounds, in the canonical unit.
+        """
         mean = self.mean(table, name, key, low, high)
         if "spread" not in table:
             return mean
         return replace(mean, spread=self.spread(table["spread"], mean, table.get("unit", "eV"), f"{key}.spread", high))
 
     def spread(self, table: Any, mean: Parameter, unit: str, key: str, high: float) -> Parameter:
+        """The spread of a number from device to device: positive, with a kind and a source of its own.
+
+        Parameters
+        ----------
+        table : mapping
+        mean : Parameter
+            Whose spread it is.
+        unit : str
+            That of the mean, if the table does not tell another.
+        key : str
+            Of the table, dotted.
+        high : float
+            Upper bound, in the canonical unit.
+        """
         if not isinstance(table, Mapping):
             raise self.fail(
                 "a spread is a number of its own and must say where it comes from",
@@ -112,6 +196,18 @@ class Reader:
         return found
 
     def mean(self, table: Any, name: str, key: str, low: float, high: float) -> Parameter:
+        """A number with its unit, kind and source, without its spread.
+
+        Parameters
+        ----------
+        table : mapping
+        name : str
+            Of the parameter; its ending tells the unit.
+        key : str
+            Of the table, dotted.
+        low, high : float
+            Physical bounds, in the canonical unit.
+        """
         dimension = canonical_unit(name)
         if not isinstance(table, Mapping):
             raise self.fail(
@@ -157,12 +253,39 @@ class Reader:
         return Parameter(name, value, unit_text(dimension), kind, range=span, **words)
 
     def factor(self, unit: Any, dimension: str, key: str) -> float:
+        """Factor from a unit on a card to the canonical unit.
+
+        Parameters
+        ----------
+        unit : str
+        dimension : str
+            Canonical unit, as it ends the name of a parameter.
+        key : str
+            Where it stands, dotted.
+
+        Returns
+        -------
+        float
+        """
         if not isinstance(unit, str) or unit not in UNITS or UNITS[unit][0] != dimension:
             allowed = ", ".join(u for u, (d, _) in UNITS.items() if d == dimension)
             raise self.fail("wrong or unknown unit", key, got=unit, allowed=allowed)
         return UNITS[unit][1]
 
     def bounded(self, value: float, key: str, dimension: str, low: float, high: float) -> None:
+        """Refuse a number beyond its physical bounds.
+
+        Parameters
+        ----------
+        value : float
+            In the canonical unit.
+        key : str
+            Of its table, dotted.
+        dimension : str
+            Canonical unit, as it ends the name of a parameter.
+        low, high : float
+            In the canonical unit.
+        """
         if not low <= value <= high:
             unit = unit_text(dimension)
             raise self.fail(
@@ -173,6 +296,19 @@ class Reader:
             )
 
     def from_barrier(self, table: Mapping[str, Any], name: str, key: str, low: float, high: float) -> Parameter:
+        """An energy that is a row of the database: a migration barrier with one value.
+
+        Parameters
+        ----------
+        table : mapping
+            With the key ``barrier``.
+        name : str
+            Of the parameter.
+        key : str
+            Of the table, dotted.
+        low, high : float
+            Physical bounds, eV.
+        """
         self.known(table, {"barrier", "note", "spread"}, key)
         if canonical_unit(name) != "eV":
             raise self.fail("a barrier is an energy, this parameter is not", f"{key}.barrier", got=name)
@@ -212,6 +348,16 @@ class Reader:
         )
 
     def parameters(self, card: Mapping[str, Any]) -> dict[str, Parameter]:
+        """All parameters of a card; those with a fault are left out where faults are collected.
+
+        Parameters
+        ----------
+        card : mapping
+
+        Returns
+        -------
+        dict of str to Parameter
+        """
         entries = card.get("parameters", {})
         if not isinstance(entries, Mapping):
             self.known(entries, set(PARAMETERS), "parameters")
@@ -219,10 +365,25 @@ class Reader:
         return {name: p for name, p in read.items() if p is not None}
 
     def parameter(self, name: str, entry: Any) -> Parameter:
+        """One parameter of a card.
+
+        Parameters
+        ----------
+        name : str
+        entry : mapping
+        """
         self.known({name: entry}, set(PARAMETERS), "parameters")
         return self.quantity(entry, name, f"parameters.{name}", *PARAMETERS[name][:2])
 
     def layer(self, i: int, entry: Any) -> Layer:
+        """One layer of the stack.
+
+        Parameters
+        ----------
+        i : int
+            Its number, bottom to top, from 0.
+        entry : mapping
+        """
         key = f"layers[{i}]"
         self.known(entry, {"name", "material", "role", "thickness_m"}, key)
         role = self.text(entry, "role", key)
@@ -232,6 +393,12 @@ class Reader:
         return Layer(self.text(entry, "name", key), self.text(entry, "material", key), role, thickness)
 
     def roles(self, stack: list[Layer]) -> None:
+        """Refuse a stack that has not exactly one film and one electrode of each kind.
+
+        Parameters
+        ----------
+        stack : list of Layer
+        """
         for role in ("active_electrode", "film", "counter_electrode"):
             if sum(layer.role == role for layer in stack) != 1:
                 raise self.fail(
@@ -239,17 +406,36 @@ class Reader:
                 )
 
     def area(self, geometry: Any) -> Parameter:
+        """The electrode area.
+
+        Parameters
+        ----------
+        geometry : mapping
+        """
         self.known(geometry, {"area_m2"}, "geometry")
         return self.quantity(geometry.get("area_m2"), "area_m2", "geometry.area_m2", *AREA)
 
     def device(self, card: Mapping[str, Any]) -> Device | None:
-        """The device; nothing if faults are collected and there is one."""
+        """The device; nothing if faults are collected and there is one.
+
+        Parameters
+        ----------
+        card : mapping
+            Tables of the file.
+        """
         top = {"schema", "name", "description", "sources", "layers", "geometry", "parameters"}
         self.kept(lambda: self.known(card, top, ""))
         made = self.kept(lambda: self.whole(card))
         return None if self.faults else made
 
     def whole(self, card: Mapping[str, Any]) -> Device | None:
+        """The device; None if a part of it has a fault that was collected.
+
+        Parameters
+        ----------
+        card : mapping
+            Tables of the file.
+        """
         if card.get("schema") != 1:
             raise self.fail("unknown schema", "schema", got=card.get("schema"), allowed="1")
         layers = card.get("layers")
@@ -292,12 +478,26 @@ class Reader:
         )
 
     def rows(self, parameters: Mapping[str, Parameter]) -> set[str]:
+        """Bib keys of the rows of the database that parameters point to.
+
+        Parameters
+        ----------
+        parameters : mapping of str to Parameter
+        """
         ids = [p.barrier for p in parameters.values() if p.barrier]
         return {source for i in ids for source in self.database.get(i).sources}
 
 
 def toml(file: Path) -> dict[str, Any]:
     """The tables of a file.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    dict
 
     Raises
     ------

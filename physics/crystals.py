@@ -79,6 +79,10 @@ def _data() -> dict[str, Any]:
 def available() -> tuple[tuple[str, str, bool], ...]:
     """Material, phase, and whether its numbers could be looked up, of every crystal that can be built.
 
+    Returns
+    -------
+    tuple of (str, str, bool)
+
     Examples
     --------
     >>> ("CsPbBr3", "orthorhombic", True) in available()

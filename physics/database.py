@@ -275,6 +275,10 @@ class Database:
         name : str
             A field of `Barrier`, for instance ``"species"``.
 
+        Returns
+        -------
+        dict of str to int
+
         Raises
         ------
         InputError
@@ -298,7 +302,12 @@ class Database:
         return table(self.barriers, format)
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return the rows as plain dictionaries with every field, for JSON or a table on the screen."""
+        """Return the rows as plain dictionaries with every field, for JSON or a table on the screen.
+
+        Returns
+        -------
+        list of dict
+        """
         return [asdict(row) for row in self.barriers]
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -310,7 +319,12 @@ class Database:
         return table.set_index("id")
 
     def to_xarray(self) -> xr.Dataset:
-        """Return the rows as a Dataset over `id`: energies with units, everything else as text ('' where not given)."""
+        """Return the rows as a Dataset over `id`: energies with units, everything else as text ('' where not given).
+
+        Returns
+        -------
+        xarray.Dataset
+        """
         import xarray as xr
 
         table = xr.Dataset(coords={"id": np.array([row.id for row in self.barriers], dtype=str)})
@@ -341,7 +355,13 @@ class Database:
         return f"<Database: {len(self)} barriers, {len(self.materials)} materials, {len(self.species)} species>"
 
     def check_comparable(self, what: str) -> None:
-        """Raise unless the rows are there and of one quantity; `what` would be made of them."""
+        """Raise unless the rows are there and of one quantity; `what` would be made of them.
+
+        Parameters
+        ----------
+        what : str
+            Begins the message of the error.
+        """
         if not self.barriers:
             self.one()  # raises, and says what there is instead
         quantities = sorted({row.quantity for row in self.barriers})

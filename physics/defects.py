@@ -181,6 +181,10 @@ def hops(atoms: Atoms, species: str, cutoff_angstrom: float | None = None) -> tu
     cutoff_angstrom : float, angstrom, optional
         Longest hop. By default halides hop along the edges of the octahedra, other atoms to their first shell.
 
+    Returns
+    -------
+    tuple of Hop
+
     Raises
     ------
     InputError

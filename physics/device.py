@@ -65,6 +65,8 @@ class Device:
     parameters : mapping of str to Parameter
     sources : tuple of str
         Bib keys.
+    file : str
+        Path of the card; empty for one that was made in a program.
 
     Examples
     --------
@@ -169,11 +171,22 @@ class Device:
 
     @staticmethod
     def names() -> list[str]:
-        """Names of the shipped cards and of those in ``HALIDRIFT_DATA/devices``."""
+        """Names of the shipped cards and of those in ``HALIDRIFT_DATA/devices``.
+
+        Returns
+        -------
+        list of str
+        """
         return sorted({path.stem for root in data_directories() for path in (root / "devices").glob("*.toml")})
 
     def layer(self, role: str) -> Layer:
-        """The first layer, bottom to top, with this role."""
+        """The first layer, bottom to top, with this role.
+
+        Parameters
+        ----------
+        role : str
+            One of :data:`ROLES`.
+        """
         for layer in self.layers:
             if layer.role == role:
                 return layer
@@ -207,7 +220,18 @@ class Device:
             ) from None
 
     def value(self, name: str) -> float:
-        """Value of one parameter in its canonical unit."""
+        """Value of one parameter in its canonical unit.
+
+        Parameters
+        ----------
+        name : str
+            Of a parameter.
+
+        Returns
+        -------
+        float
+            In the unit that ends the name.
+        """
         return self[name].value
 
     def require(self, names: Iterable[str], model: str, example: str) -> None:
@@ -238,6 +262,11 @@ class Device:
 
     def with_parameters(self, **values: float) -> Device:
         """A copy with other values; they count as assumed, with the old value in the reason. A spread stays as it is.
+
+        Parameters
+        ----------
+        **values : float
+            New values by the name of the parameter, in the unit that ends it.
 
         Examples
         --------
@@ -278,6 +307,11 @@ class Device:
         """A copy whose active electrode is of another metal.
 
         The metal decides the energy of its cation, through its standard potential; nothing else changes.
+
+        Parameters
+        ----------
+        material : str
+            Symbol of the metal, such as ``"Cu"``.
         """
         layers = tuple(
             replace(layer, name=f"{material} electrode", material=material)
@@ -307,14 +341,30 @@ class Device:
         return {name: p.spread for name, p in sorted(self.numbers.items()) if p.spread is not None}
 
     def limits(self, name: str) -> tuple[float, float]:
-        """Between which values a number is drawn: 4 standard deviations from its mean, within its physical bounds."""
+        """Between which values a number is drawn: 4 standard deviations from its mean, within its physical bounds.
+
+        Parameters
+        ----------
+        name : str
+            As in `numbers`.
+
+        Returns
+        -------
+        tuple of two float
+            In the unit that ends the name.
+        """
         mean = self.numbers[name]
         low, high = bounds(name)
         width = 0.0 if mean.spread is None else _CUT * mean.spread.value
         return max(low, mean.value - width), min(high, mean.value + width)
 
     def extremes(self) -> tuple[Device, Device]:
-        """The devices with every drawn number at its lower and at its upper limit."""
+        """The devices with every drawn number at its lower and at its upper limit.
+
+        Returns
+        -------
+        tuple of two Device
+        """
         low, high = (
             self._with({n: _drawn(self.numbers[n], self.limits(n)[end], self.limits(n)) for n in self.spreads})
             for end in (0, 1)
@@ -433,6 +483,11 @@ class Device:
         """Numbers that decide a simulation, as plain data: what a result is cached and replayed by.
 
         Spreads are not among them: they decide which devices are drawn, not what one of them does.
+
+        Returns
+        -------
+        dict
+            ``name``, ``area_m2``, ``layers`` (material, role, thickness in m), ``parameters``.
         """
         return {
             "name": self.name,

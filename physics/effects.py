@@ -1,7 +1,7 @@
 """`EFFECTS`: what each parameter of a device card does to the result, in one line.
 
 One place for it: a new card, ``halidrift check`` and docs/cards.md take their words from here. Bounds and meanings
-stand in :data:`halidrift.physics.device.PARAMETERS`, under the same names.
+stand in :data:`halidrift.physics.parameters.PARAMETERS`, under the same names.
 """
 
 from __future__ import annotations

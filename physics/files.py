@@ -58,6 +58,11 @@ def unwritable(what: str, error: OSError, *, action: str = "Choose a folder that
 def settle(place: str | os.PathLike[str]) -> None:
     """Force a file, or what a folder lists, to the disk (``fsync``): a loss of power then finds it there.
 
+    Parameters
+    ----------
+    place : path
+        File or folder that exists.
+
     Raises
     ------
     OSError
@@ -75,6 +80,11 @@ def settle(place: str | os.PathLike[str]) -> None:
 
 def settle_all(folder: str | os.PathLike[str]) -> None:
     """Force everything below a folder to the disk, and then its list.
+
+    Parameters
+    ----------
+    folder : path
+        One that exists, with all folders in it.
 
     Raises
     ------

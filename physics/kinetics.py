@@ -414,6 +414,16 @@ def charging_time(
     """Time to charge the double layers of a film between blocking contacts, lambda L / 2 D, s.
 
     For ions of charge number 1 or -1. Valid for a Debye length far below the thickness and a small voltage.
+
+    Parameters
+    ----------
+    relative_permittivity : float, >= 1
+    temperature_K : float, K, > 0
+    density_m3 : float or array, 1/m^3, > 0
+        Of the mobile ions.
+    thickness_m : float, m, > 0
+        Above ten Debye lengths.
+    diffusivity_m2_s : float or array, m^2/s, > 0
     """
     length = checked(thickness_m, "thickness_m", "m")
     D = checked(diffusivity_m2_s, "diffusivity_m2_s", "m^2/s")
@@ -461,6 +471,12 @@ def tunnel_decay(barrier_eV: ArrayLike, mass_ratio: float = 1.0) -> Number:
     r"""Decay of the tunnelling conductance with gap width, 1/m.
 
     .. math:: \kappa = 2 \sqrt{2 m^* \phi} / \hbar
+
+    Parameters
+    ----------
+    barrier_eV : float or array, eV, > 0
+    mass_ratio : float, > 0
+        Effective over free electron mass.
 
     References
     ----------

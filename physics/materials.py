@@ -15,6 +15,15 @@ STANDARD_POTENTIAL_V: dict[str, float] = {"Ag": 0.7996, "Al": -1.662, "Au": 1.69
 def standard_potential(metal: str) -> float:
     """Standard electrode potential of a metal, V against the standard hydrogen electrode.
 
+    Parameters
+    ----------
+    metal : str
+        Symbol, such as ``"Ag"``.
+
+    Returns
+    -------
+    float, V
+
     Raises
     ------
     InputError

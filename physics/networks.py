@@ -187,7 +187,12 @@ class SiteNetwork:
         )
 
     def split(self) -> tuple[SiteNetwork, ...]:
-        """The parts between which there are no hops, such as the layers of a layered crystal, each as a network."""
+        """The parts between which there are no hops, such as the layers of a layered crystal, each as a network.
+
+        Returns
+        -------
+        tuple of SiteNetwork
+        """
         parts, label = components(self)
         if parts == 1:
             return (self,)
@@ -616,6 +621,13 @@ def _standard(
 def simple_cubic(a_m: float, repeat: Sequence[int] = (1, 1, 1)) -> SiteNetwork:
     """Simple cubic sites, 6 hops of length `a_m` each.
 
+    Parameters
+    ----------
+    a_m : float, m, > 0
+        Edge of the cubic cell.
+    repeat : sequence of three int, >= 1
+        Cells along each edge.
+
     Examples
     --------
     >>> simple_cubic(0.587e-9)
@@ -625,12 +637,28 @@ def simple_cubic(a_m: float, repeat: Sequence[int] = (1, 1, 1)) -> SiteNetwork:
 
 
 def bcc(a_m: float, repeat: Sequence[int] = (1, 1, 1)) -> SiteNetwork:
-    """Body-centred cubic sites, 8 hops of sqrt(3)/2 `a_m` each."""
+    """Body-centred cubic sites, 8 hops of sqrt(3)/2 `a_m` each.
+
+    Parameters
+    ----------
+    a_m : float, m, > 0
+        Edge of the cubic cell.
+    repeat : sequence of three int, >= 1
+        Cells along each edge.
+    """
     return _standard("bcc", a_m, [[0, 0, 0], [0.5, 0.5, 0.5]], np.sqrt(3) / 2, repeat)
 
 
 def fcc(a_m: float, repeat: Sequence[int] = (1, 1, 1)) -> SiteNetwork:
-    """Face-centred cubic sites, 12 hops of `a_m` / sqrt 2 each."""
+    """Face-centred cubic sites, 12 hops of `a_m` / sqrt 2 each.
+
+    Parameters
+    ----------
+    a_m : float, m, > 0
+        Edge of the cubic cell.
+    repeat : sequence of three int, >= 1
+        Cells along each edge.
+    """
     return _standard("fcc", a_m, [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]], np.sqrt(0.5), repeat)
 
 
@@ -654,7 +682,15 @@ def halide(a_m: float, repeat: Sequence[int] = (1, 1, 1)) -> SiteNetwork:
 
 
 def a_site(a_m: float, repeat: Sequence[int] = (1, 1, 1)) -> SiteNetwork:
-    """A sites of the cubic perovskite ABX3: simple cubic, 6 hops of `a_m` through the windows of four halides."""
+    """A sites of the cubic perovskite ABX3: simple cubic, 6 hops of `a_m` through the windows of four halides.
+
+    Parameters
+    ----------
+    a_m : float, m, > 0
+        Edge of the cubic cell.
+    repeat : sequence of three int, >= 1
+        Cells along each edge.
+    """
     return _standard("A site", a_m, [[0.5, 0.5, 0.5]], 1.0, repeat)
 
 
@@ -690,7 +726,18 @@ def interstitial(a_m: float, repeat: Sequence[int] = (1, 1, 1), *, site: str = "
 
 
 def components(network: SiteNetwork) -> tuple[int, Whole]:
-    """Number of parts without hops between them, and the part of each site."""
+    """Number of parts without hops between them, and the part of each site.
+
+    Parameters
+    ----------
+    network : SiteNetwork
+
+    Returns
+    -------
+    parts : int
+    part : int array, shape (sites,)
+        From 0.
+    """
     graph = csc_matrix((np.ones(network.hops), (network.source, network.target)), shape=(network.sites,) * 2)
     parts, label = csgraph.connected_components(graph, directed=False)
     return int(parts), label.astype(np.int64)

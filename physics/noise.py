@@ -180,7 +180,16 @@ class Fluctuators:
         return out, back
 
     def occupancy(self, temperature_K: ArrayLike) -> NDArray[np.float64]:
-        """Probability of the second position in equilibrium, shape (..., n)."""
+        """Probability of the second position in equilibrium, shape (..., n).
+
+        Parameters
+        ----------
+        temperature_K : float or array, shape (...,), K, > 0
+
+        Returns
+        -------
+        array, shape (..., n), in (0, 1)
+        """
         out, back = self.rates_Hz(temperature_K)
         return out / (out + back)
 
@@ -221,6 +230,15 @@ class Fluctuators:
         r"""What is left of each atom's standard deviation in an average over a time t, shape (..., n).
 
         .. math:: \sqrt{2 (x - 1 + e^{-x})} / x, \qquad x = (r_1 + r_2) t
+
+        Parameters
+        ----------
+        averaging_s : float, s, >= 0
+        temperature_K : float or array, shape (...,), K, > 0
+
+        Returns
+        -------
+        array, shape (..., n), in (0, 1]
         """
         t = float(_positive(averaging_s, "averaging_s", "s", zero=True))
         out, back = self.rates_Hz(temperature_K)
@@ -229,7 +247,17 @@ class Fluctuators:
         return np.where(x > 1e-4, np.sqrt(2 * (large + np.expm1(-large))) / large, 1 - x / 6)
 
     def autocovariance(self, lag_s: ArrayLike, temperature_K: float) -> NDArray[np.float64]:
-        """Of each atom's position (0 or 1) with itself a lag later, shape (lag, n)."""
+        """Of each atom's position (0 or 1) with itself a lag later, shape (lag, n).
+
+        Parameters
+        ----------
+        lag_s : array, shape (lag,), s
+        temperature_K : float, K, > 0
+
+        Returns
+        -------
+        array, shape (lag, n)
+        """
         out, back = self.rates_Hz(temperature_K)
         p = out / (out + back)
         return p * (1 - p) * np.exp(-(out + back) * np.abs(np.asarray(lag_s, dtype=float))[..., None])
@@ -240,6 +268,11 @@ class Fluctuators:
         .. math:: S(f) = \frac{4 p (1 - p) \lambda}{\lambda^2 + (2 \pi f)^2}, \qquad \lambda = r_1 + r_2
 
         One-sided: its integral over f > 0 is the variance p (1 - p).
+
+        Parameters
+        ----------
+        frequency_Hz : array, shape (frequency,), Hz, >= 0
+        temperature_K : float, K, > 0
 
         Returns
         -------
@@ -265,8 +298,8 @@ class ReadNoise:
 
     Parameters
     ----------
-    contact_conductance_S, leakage_S, series_resistance_ohm, attempt_frequency_Hz : float
-        Of the device: :meth:`of` takes them from its card.
+    contact_conductance_S, leakage_S, series_resistance_ohm, attempt_frequency_Hz : float, S, S, ohm, Hz
+        Of the device: :meth:`of` takes them from its card. The leakage and the series resistance may be 0.
     amplitude, per_atom : float, 1
     barrier_low_eV, barrier_high_eV, asymmetry_eV : float, eV
         Assumed, with reasons and ranges, in :data:`ASSUMED`.
@@ -510,7 +543,13 @@ class ReadNoise:
     # -- in a trace --------------------------------------------------------------------------------------------
 
     def fluctuators(self, count: int, *, rng: Rng = None) -> Fluctuators:
-        """So many atoms, their barriers and energy differences drawn."""
+        """So many atoms, their barriers and energy differences drawn.
+
+        Parameters
+        ----------
+        count : int, >= 0
+        rng : int, numpy.random.Generator or None
+        """
         rng = generator(rng)
         barrier = rng.uniform(self.barrier_low_eV, self.barrier_high_eV, count)
         asymmetry = rng.uniform(-self.asymmetry_eV, self.asymmetry_eV, count)

@@ -178,18 +178,40 @@ class Parameter:
 
 
 def canonical_unit(name: str) -> str:
-    """Canonical unit in the name of a parameter: the longest known dimension that ends it."""
+    """Canonical unit in the name of a parameter: the longest known dimension that ends it.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"hop_barrier_eV"``.
+    """
     dimensions = sorted({d for d, _ in UNITS.values()} - {"1"}, key=len, reverse=True)
     return next((d for d in dimensions if name.endswith("_" + d)), "1")
 
 
 def unit_text(dimension: str) -> str:
-    """How a canonical unit is written on a card."""
+    """How a canonical unit is written on a card.
+
+    Parameters
+    ----------
+    dimension : str
+        As :func:`canonical_unit` gives it.
+    """
     return next(u for u, (d, f) in UNITS.items() if d == dimension and f == 1.0)
 
 
 def bounds(name: str) -> tuple[float, float]:
-    """Physical bounds of a number, by the name that `Device.numbers` gives it."""
+    """Physical bounds of a number, by the name that `Device.numbers` gives it.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    tuple of two float
+        Lowest and highest, in the canonical unit.
+    """
     if name in PARAMETERS:
         return PARAMETERS[name][:2]
     return AREA if name == "area_m2" else THICKNESS

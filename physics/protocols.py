@@ -344,6 +344,11 @@ _GRAMMAR = "parts such as 'hold voltage=0.1V duration=1s', joined by +, repeated
 class Protocol:
     """A waveform as its user writes it.
 
+    Parameters
+    ----------
+    tokens : tuple
+        Words of the text; :meth:`parse` makes them.
+
     Examples
     --------
     >>> loop = Protocol.parse("triangle peaks=2V,-2V rate=1V/s compliance=1uA")
@@ -358,6 +363,10 @@ class Protocol:
     @classmethod
     def parse(cls, text: str | os.PathLike[str]) -> Protocol:
         """Read the text of a protocol, or take the path of a CSV file.
+
+        Parameters
+        ----------
+        text : str or path
 
         Raises
         ------
@@ -455,6 +464,11 @@ class Protocol:
         values : sequence of str
             With units.
 
+        Returns
+        -------
+        list of Protocol
+            In the order of `values`.
+
         Raises
         ------
         InputError
@@ -542,6 +556,15 @@ def series(text: str | os.PathLike[str], *variations: str) -> dict[str, Waveform
 
 def variation(text: str) -> tuple[str, list[str]]:
     """Name and values of ``"compliance=1uA,10uA"``; semicolons part values that hold commas.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    name : str
+    values : list of str
 
     Raises
     ------

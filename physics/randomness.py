@@ -17,6 +17,10 @@ Rng = int | np.random.Generator | np.random.SeedSequence | None
 def generator(rng: Rng) -> np.random.Generator:
     """A generator from a seed, a generator (returned as it is) or None (fresh entropy).
 
+    Parameters
+    ----------
+    rng : int >= 0, numpy.random.Generator, SeedSequence or None
+
     Raises
     ------
     InputError
@@ -32,7 +36,12 @@ def generator(rng: Rng) -> np.random.Generator:
 
 
 def describe(rng: np.random.Generator) -> str:
-    """What a trace records of a generator, as JSON: its seed, and its state once it was used. See :func:`recall`."""
+    """What a trace records of a generator, as JSON: its seed, and its state once it was used. See :func:`recall`.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    """
     bits = rng.bit_generator
     sequence = bits.seed_seq
     record: dict[str, Any] = {"bits": type(bits).__name__}
@@ -79,5 +88,15 @@ def recall(text: str) -> np.random.Generator:
 
 
 def spawn(rng: Rng, count: int) -> list[np.random.Generator]:
-    """Independent child generators; the same seed gives the same children, whoever runs them."""
+    """Independent child generators; the same seed gives the same children, whoever runs them.
+
+    Parameters
+    ----------
+    rng : int >= 0, numpy.random.Generator or None
+    count : int, >= 0
+
+    Returns
+    -------
+    list of numpy.random.Generator
+    """
     return generator(rng).spawn(count)

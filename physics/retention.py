@@ -100,7 +100,7 @@ class Retention:
 
         Parameters
         ----------
-        temperature_K, confidence : float
+        temperature_K, confidence : float, K, and in (0, 1)
             As for `at`.
 
         Returns

@@ -164,7 +164,7 @@ def single(
 
     Parameters
     ----------
-    amplitude_V, width_s, read_V, rest_s, read_delay_s : float
+    amplitude_V, width_s, read_V, rest_s, read_delay_s : float, V, s, V, s, s
         As for :func:`spikes`.
     """
     return spikes(amplitude_V, width_s, GAP_S, read_V=read_V, rest_s=rest_s, read_delay_s=read_delay_s)
@@ -185,7 +185,7 @@ def pair(
     ----------
     interval_s : float, s, > `read_delay_s`
         From the end of the first spike to the start of the second.
-    amplitude_V, width_s, read_V, rest_s, read_delay_s : float
+    amplitude_V, width_s, read_V, rest_s, read_delay_s : float, V, s, V, s, s
         As for :func:`spikes`.
     """
     return spikes([amplitude_V] * 2, width_s, interval_s, read_V=read_V, rest_s=rest_s, read_delay_s=read_delay_s)
@@ -207,7 +207,7 @@ def frequency(
     ----------
     frequency_Hz : float, Hz, > 0, below 1 / (`width_s` + `read_delay_s`)
     count : int, >= 2
-    amplitude_V, width_s, read_V, rest_s, read_delay_s : float
+    amplitude_V, width_s, read_V, rest_s, read_delay_s : float, V, s, V, s, s
         As for :func:`spikes`.
     """
     if not (np.isfinite(frequency_Hz) and frequency_Hz > 0 and 1.0 / frequency_Hz > width_s + read_delay_s):
@@ -240,7 +240,7 @@ def amplitudes(
     Parameters
     ----------
     amplitudes_V : sequence of float, V
-    width_s, gap_s, read_V, rest_s, read_delay_s : float
+    width_s, gap_s, read_V, rest_s, read_delay_s : float, s, s, V, s, s
         As for :func:`spikes`.
     """
     return spikes(amplitudes_V, width_s, gap_s, read_V=read_V, rest_s=rest_s, read_delay_s=read_delay_s)
@@ -260,7 +260,7 @@ def durations(
     Parameters
     ----------
     widths_s : sequence of float, s, > 0
-    amplitude_V, gap_s, read_V, rest_s, read_delay_s : float
+    amplitude_V, gap_s, read_V, rest_s, read_delay_s : float, V, s, V, s, s
         As for :func:`spikes`.
     """
     return spikes(amplitude_V, widths_s, gap_s, read_V=read_V, rest_s=rest_s, read_delay_s=read_delay_s)
@@ -281,7 +281,7 @@ def numbers(
     Parameters
     ----------
     count : int, >= 2
-    amplitude_V, width_s, gap_s, read_V, rest_s, read_delay_s : float
+    amplitude_V, width_s, gap_s, read_V, rest_s, read_delay_s : float, V, s, s, V, s, s
         As for :func:`spikes`.
     """
     return spikes(
@@ -306,7 +306,7 @@ def retention(
     Parameters
     ----------
     count : int, >= 1
-    amplitude_V, width_s, gap_s, read_V, lead_s, read_delay_s : float
+    amplitude_V, width_s, gap_s, read_V, lead_s, read_delay_s : float, V, s, s, V, s, s
         As for :func:`spikes`.
     watch_s : float, s
         How long the decay is watched; the paper's time axis ends at 15 s.
@@ -344,7 +344,7 @@ def update(
         Spikes of each sign.
     amplitude_V, depression_V : float, V
         Of the potentiating and the depressing spikes; the opposite of `amplitude_V` if not given.
-    width_s, gap_s, read_V, rest_s, read_delay_s : float
+    width_s, gap_s, read_V, rest_s, read_delay_s : float, s, s, V, s, s
         As for :func:`spikes`.
     """
     count = _count(count)

@@ -108,6 +108,18 @@ def make(
 def check(trace: xr.Dataset, *, name: str = "trace") -> xr.Dataset:
     """Return the trace if it follows the schema.
 
+    Parameters
+    ----------
+    trace : xarray.Dataset
+        With ``voltage``, ``device_voltage`` (V), ``current`` (A), ``conductance`` (S) over ``time`` (s).
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    xarray.Dataset
+        The trace itself.
+
     Raises
     ------
     InputError
@@ -146,6 +158,10 @@ def _finite(values: xr.DataArray, name: str) -> None:
 def waveform_of(trace: xr.Dataset) -> Waveform:
     """The stimulus that made the trace; for a measured trace, the piecewise line through its voltages.
 
+    Parameters
+    ----------
+    trace : xarray.Dataset
+
     Raises
     ------
     InputError
@@ -167,6 +183,11 @@ def waveform_of(trace: xr.Dataset) -> Waveform:
 def write(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write a trace as NetCDF (version 3, 64-bit offsets); the file appears whole or not at all.
 
+    Parameters
+    ----------
+    trace : xarray.Dataset
+    path : str or path
+
     Raises
     ------
     OutputError
@@ -178,6 +199,14 @@ def write(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 def read(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a trace written by :func:`write`, whole, into memory.
 
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    xarray.Dataset
+
     Raises
     ------
     DataError
@@ -188,6 +217,14 @@ def read(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a NetCDF file whole, whether it is a trace or not.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    xarray.Dataset
 
     Raises
     ------

@@ -35,6 +35,15 @@ LARGEST_DENSE = 600
 def rates_of_hops(network: SiteNetwork, rates_Hz: ArrayLike) -> Floats:
     """One rate for each hop, from one number, one for each class, or one for each hop.
 
+    Parameters
+    ----------
+    network : SiteNetwork
+    rates_Hz : float or array, shape (classes,) or (hops,), Hz, > 0
+
+    Returns
+    -------
+    array, shape (hops,), Hz
+
     Raises
     ------
     InputError
@@ -192,6 +201,11 @@ def is_balanced(network: SiteNetwork, rates_Hz: ArrayLike, tolerance: float = 1e
 def occupation(network: SiteNetwork, rates_Hz: ArrayLike) -> Floats:
     """Share of the time that a walker spends on each site, shape (sites,), sum 1.
 
+    Parameters
+    ----------
+    network : SiteNetwork
+    rates_Hz : float or array, shape (classes,) or (hops,), Hz, > 0
+
     Raises
     ------
     InputError
@@ -235,6 +249,11 @@ def velocity(network: SiteNetwork, rates_Hz: ArrayLike) -> Floats:
     r"""Mean velocity of a walker, :math:`\mathbf v = \sum_i \pi_i \sum_j k_{ij} \mathbf d_{ij}`, shape (3,), m/s.
 
     Zero if the rates obey detailed balance.
+
+    Parameters
+    ----------
+    network : SiteNetwork
+    rates_Hz : float or array, shape (classes,) or (hops,), Hz, > 0
     """
     rates = rates_of_hops(network, rates_Hz)
     return formulas.network_velocity(occupation(network, rates)[network.source] * rates, network.hop_m)

@@ -386,6 +386,11 @@ class Waveform:
     def voltage_at(self, time_s: ArrayLike) -> NDArray[np.float64]:
         """Source voltage at the given times, V.
 
+        Parameters
+        ----------
+        time_s : float or array, shape (...,), s
+            Inside the waveform.
+
         Raises
         ------
         ValidityError
@@ -401,16 +406,34 @@ class Waveform:
         return np.interp(t, self.time_s, self.voltage_V)
 
     def compliance_at(self, time_s: ArrayLike) -> NDArray[np.float64]:
-        """Compliance current at the given times, A; a corner belongs to the segment that ends there."""
+        """Compliance current at the given times, A; a corner belongs to the segment that ends there.
+
+        Parameters
+        ----------
+        time_s : float or array, shape (...,), s
+            Before the start counts as the first segment, after the end as the last.
+        """
         i = np.searchsorted(self.time_s, np.asarray(time_s, dtype=float), side="left") - 1
         return self.compliance_A[np.clip(i, 0, self.compliance_A.size - 1)]
 
     def with_samples(self, samples_s: ArrayLike) -> Waveform:
-        """The same stimulus, reported at these instants besides the corners."""
+        """The same stimulus, reported at these instants besides the corners.
+
+        Parameters
+        ----------
+        samples_s : array, s
+            Inside the waveform; they take the place of its samples, its reads stay.
+        """
         return Waveform(self.time_s, self.voltage_V, self.compliance_A, np.asarray(samples_s), self.reads_s)
 
     def with_compliance(self, compliance_A: float) -> Waveform:
-        """The same stimulus under one other compliance current, A."""
+        """The same stimulus under one other compliance current, A.
+
+        Parameters
+        ----------
+        compliance_A : float, A, > 0
+            inf is no limit.
+        """
         return Waveform(self.time_s, self.voltage_V, np.array(compliance_A), self.samples_s, self.reads_s)
 
     def repeat(self, count: int) -> Waveform:
@@ -550,7 +573,13 @@ class Waveform:
         return "\n".join([*lines, *_pwl(limit_node, time[bend], limits[bend])])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists that :meth:`from_dict` reads back; an infinite compliance becomes ``None``."""
+        """Plain lists that :meth:`from_dict` reads back; an infinite compliance becomes ``None``.
+
+        Returns
+        -------
+        dict of str to list
+            ``time_s``, ``voltage_V``, ``compliance_A``, ``samples_s``, ``reads_s``.
+        """
         return {
             "time_s": self.time_s.tolist(),
             "voltage_V": self.voltage_V.tolist(),
@@ -562,6 +591,10 @@ class Waveform:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Waveform:
         """The waveform that :meth:`to_dict` described.
+
+        Parameters
+        ----------
+        record : dict
 
         Raises
         ------

@@ -30,7 +30,25 @@ def doubts(
     film: Film,
     temperatures: tuple[float, ...],
 ) -> tuple[str, ...]:
-    """Sentences on the data, on the ranking and on the best law."""
+    """Sentences on the data, on the ranking and on the best law.
+
+    Parameters
+    ----------
+    ranking : tuple of LawFit
+        Best first.
+    points : Points
+        That the laws were fitted to.
+    spikes : Points
+        That were left out.
+    noise : Noise
+    film : Film
+    temperatures : tuple of float, K
+        Each one once.
+
+    Returns
+    -------
+    tuple of str
+    """
     best, said = ranking[0], []
     if len(temperatures) == 1:
         said.append(

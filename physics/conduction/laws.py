@@ -122,11 +122,20 @@ class Law:
     checks: Callable[[Mapping[str, float], Array, Array], list[str]] | None = field(default=None, repr=False)
 
     def quantity(self, name: str) -> Parameter:
-        """Return the quantity of that name."""
+        """Return the quantity of that name.
+
+        Parameters
+        ----------
+        name : str
+        """
         return next(q for q in self.quantities if q.name == name)
 
     def form(self, name: str | None = None) -> Form:
         """Return a form by name, the first if none is given.
+
+        Parameters
+        ----------
+        name : str
 
         Raises
         ------
@@ -481,6 +490,11 @@ CONFUSABLE: dict[frozenset[str], str] = {
 def law(name: str) -> Law:
     """Return a law by name.
 
+    Parameters
+    ----------
+    name : str
+        Of an entry of :data:`LAWS`.
+
     Raises
     ------
     InputError
@@ -498,7 +512,22 @@ def law(name: str) -> Law:
 
 
 def checked(entry: Law, quantities: Mapping[str, float], V: Array, T: Array, film: Film) -> list[str]:
-    """Sentences on where a fitted formula leaves the range in which it holds."""
+    """Sentences on where a fitted formula leaves the range in which it holds.
+
+    Parameters
+    ----------
+    entry : Law
+    quantities : mapping of str to float
+        Fitted, by name, in the unit that the law tells.
+    V : array, shape (n,), V
+    T : array, shape (n,), K
+    film : Film
+
+    Returns
+    -------
+    list of str
+        Empty if there is nothing to say.
+    """
     if entry.checks is None:
         return []
     known: dict[str, Any] = dict(quantities)

@@ -115,7 +115,12 @@ class Points(NamedTuple):
     run: NDArray[np.int64]
 
     def keep(self, which: NDArray[np.bool_]) -> Points:
-        """Return those points where `which` holds."""
+        """Return those points where `which` holds.
+
+        Parameters
+        ----------
+        which : array of bool, shape (n,)
+        """
         return Points(self.V[which], self.I[which], self.T[which], self.run[which])
 
 
@@ -208,6 +213,11 @@ def join(tables: Sequence[xr.Dataset]) -> xr.Dataset:
     ----------
     tables : sequence of xarray.Dataset, not empty
         See :func:`measurement`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Of all points, in the order of the tables.
 
     Raises
     ------

@@ -64,7 +64,16 @@ class Noise:
     given: bool = False
 
     def straight(self, current_A: Array) -> Array:
-        """Return currents on the axis on which the noise is the same everywhere."""
+        """Return currents on the axis on which the noise is the same everywhere.
+
+        Parameters
+        ----------
+        current_A : array, A
+
+        Returns
+        -------
+        array, of the shape of `current_A`, 1
+        """
         return np.arcsinh(current_A / self.bend_A)
 
 

@@ -95,6 +95,16 @@ class LawFit:
     aicc, delta, weight : float
         Information criterion, its distance from the lowest, Akaike weight among the laws that were fitted.
     warnings : tuple of str
+
+    Attributes
+    ----------
+    theta : tuple of float
+        Fitted vector, as :meth:`split` takes it apart.
+    V_ref : float, V
+    T_ref : float, K
+        Point at which `theta` tells the current.
+    single : bool
+        Whether the data are of one temperature.
     """
 
     law: Law
@@ -131,6 +141,10 @@ class LawFit:
     def quantity(self, name: str) -> Quantity:
         """Return a quantity by name.
 
+        Parameters
+        ----------
+        name : str
+
         Raises
         ------
         InputError
@@ -144,7 +158,18 @@ class LawFit:
         )
 
     def split(self, theta: ArrayLike) -> tuple[float, float, Array]:
-        """Logarithm of the current at the reference point, energy, and knobs of a vector of fit parameters."""
+        """Logarithm of the current at the reference point, energy, and knobs of a vector of fit parameters.
+
+        Parameters
+        ----------
+        theta : array
+            Logarithm of the current; the energy, if the form has one that was fitted; knobs of the form.
+
+        Returns
+        -------
+        tuple of float, float, array
+            The energy in eV, 0 if it was not fitted.
+        """
         values = np.asarray(theta, dtype=float)
         hot = self.form.activated and not self.single
         return float(values[0]), float(values[1]) if hot else 0.0, values[2 if hot else 1 :]
@@ -221,6 +246,10 @@ class Conduction:
     def fit(self, law: str) -> LawFit:
         """Return the fit of a law by name.
 
+        Parameters
+        ----------
+        law : str
+
         Raises
         ------
         InputError
@@ -232,11 +261,28 @@ class Conduction:
         raise InputError("That law was not fitted", got=law, allowed=", ".join(fit.name for fit in self.ranking))
 
     def predict(self, voltage_V: ArrayLike, temperature_K: ArrayLike, law: str | None = None) -> Array:
-        """Current of a fitted law, of the best one if none is named. See :meth:`LawFit.predict`."""
+        """Current of a fitted law, of the best one if none is named. See :meth:`LawFit.predict`.
+
+        Parameters
+        ----------
+        voltage_V : float or array, V
+        temperature_K : float or array, K, > 0
+        law : str, optional
+
+        Returns
+        -------
+        array, A
+        """
         return (self.best if law is None else self.fit(law)).predict(voltage_V, temperature_K)
 
     def table(self) -> list[dict[str, Any]]:
-        """One record a law: rank, name, form, parameters, residual, AICc, delta, weight, physical."""
+        """One record a law: rank, name, form, parameters, residual, AICc, delta, weight, physical.
+
+        Returns
+        -------
+        list of dict
+            Best first.
+        """
         return [
             {
                 "rank": rank,
@@ -253,7 +299,12 @@ class Conduction:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the points, in types that JSON knows; what is unknown is None."""
+        """Everything but the points, in types that JSON knows; what is unknown is None.
+
+        Returns
+        -------
+        dict
+        """
         laws = []
         for record, fit in zip(self.table(), self.ranking, strict=True):
             laws.append(

@@ -79,24 +79,62 @@ class Problem:
         return self.low.size
 
     def split(self, theta: Array) -> tuple[float, Array]:
-        """Energy and knobs of a parameter vector."""
+        """Energy and knobs of a parameter vector.
+
+        Parameters
+        ----------
+        theta : array, shape (parameters,)
+
+        Returns
+        -------
+        tuple of float, array
+            The energy in eV, 0 if it is not fitted.
+        """
         return (float(theta[1]), theta[2:]) if self.hot else (0.0, theta[1:])
 
     def logarithm(self, E: float, knobs: Array) -> Array:
-        """Logarithm of the current over that at the reference point."""
+        """Logarithm of the current over that at the reference point.
+
+        Parameters
+        ----------
+        E : float, eV
+            Activation energy; 0 if the form has none.
+        knobs : array
+            Further numbers of the form.
+
+        Returns
+        -------
+        array, shape (n,)
+        """
         with np.errstate(all="ignore"):  # a step outside the range of the formula: `residuals` refuses it
             ln = np.log(self.form.shape(self._V, self._T, E, knobs, self.T_ref))
         return ln[:-1] - ln[-1]
 
     def residuals(self, theta: Array, noise: Noise) -> Array:
-        """Law minus reading on the axis of equal noise."""
+        """Law minus reading on the axis of equal noise.
+
+        Parameters
+        ----------
+        theta : array, shape (parameters,)
+        noise : Noise
+
+        Returns
+        -------
+        array, shape (n,), 1
+        """
         ln = theta[0] + self.logarithm(*self.split(theta))
         with np.errstate(invalid="ignore"):
             off = noise.straight(np.exp(np.minimum(ln, 600.0))) - noise.straight(self.points.I)
         return np.where(np.isfinite(off), off, NOWHERE)
 
     def solve(self, noise: Noise, start: Array | None = None) -> Solution | None:
-        """Least squares from the best starting values, or from one; None if the formula has no value anywhere."""
+        """Least squares from the best starting values, or from one; None if the formula has no value anywhere.
+
+        Parameters
+        ----------
+        noise : Noise
+        start : array, shape (parameters,), optional
+        """
         starts = self._starts(noise)[: 1 if len(self.knobs) < 2 else 3] if start is None else [start]
         best = None
         for first in starts:
@@ -136,17 +174,46 @@ class Problem:
         return [np.array(start) for _, start in ranked]
 
     def held(self, theta: Array) -> list[bool]:
-        """Which parameters ended within a hundredth of a bound: the data ask for more than the form has, or nothing."""
+        """Which parameters ended within a hundredth of a bound: the data ask for more than the form has, or nothing.
+
+        Parameters
+        ----------
+        theta : array, shape (parameters,)
+
+        Returns
+        -------
+        list of bool
+            The first one, the size of the current, is never at a bound.
+        """
         low = theta[1:] <= self.low[1:] + 0.01 * np.abs(self.low[1:])
         high = theta[1:] >= self.high[1:] - 0.01 * np.abs(self.high[1:])
         return [False, *map(bool, low | high)]
 
     def steps(self, theta: Array) -> Array:
-        """Steps of finite differences: a positive knob may be of any size, an energy or logarithm is of order one."""
+        """Steps of finite differences: a positive knob may be of any size, an energy or logarithm is of order one.
+
+        Parameters
+        ----------
+        theta : array, shape (parameters,)
+
+        Returns
+        -------
+        array, shape (parameters,)
+        """
         return 1e-5 * np.where(self.low > 0, np.abs(theta), np.maximum(np.abs(theta), 0.1))
 
     def covariance(self, solution: Solution, noise: Noise) -> Array:
-        """Covariance of the parameters; nan for those at a bound, and for all if the data do not fix them."""
+        """Covariance of the parameters; nan for those at a bound, and for all if the data do not fix them.
+
+        Parameters
+        ----------
+        solution : Solution
+        noise : Noise
+
+        Returns
+        -------
+        array, shape (parameters, parameters)
+        """
         theta, steps = solution.theta, self.steps(solution.theta)
         columns = []
         for j in range(theta.size):
@@ -166,7 +233,18 @@ class Problem:
         return covariance
 
     def told(self, theta: Array, film: Film) -> dict[str, float]:
-        """Quantities that follow from parameters."""
+        """Quantities that follow from parameters.
+
+        Parameters
+        ----------
+        theta : array, shape (parameters,)
+        film : Film
+            What is known of it decides which quantities follow.
+
+        Returns
+        -------
+        dict of str to float
+        """
         E, knobs = self.split(theta)
         with np.errstate(all="ignore"):  # an energy at the end of its span: no finite factor, which is left out
             at_ref = self.form.shape(np.array(self.V_ref), np.array(self.T_ref), E, knobs, self.T_ref)
@@ -176,7 +254,15 @@ class Problem:
 
 
 def described(problem: Problem, solution: Solution, noise: Noise, film: Film) -> LawFit:
-    """A solution as what it tells a reader; place and weight among other laws are still open."""
+    """A solution as what it tells a reader; place and weight among other laws are still open.
+
+    Parameters
+    ----------
+    problem : Problem
+    solution : Solution
+    noise : Noise
+    film : Film
+    """
     law, points = problem.law, problem.points
     n, k, count = points.V.size, problem.size, problem.size + 1
     aicc = n * math.log(solution.rss / n) + 2 * count + 2 * count * (count + 1) / (n - count - 1)

@@ -116,8 +116,13 @@ def example(
     temperatures_K : array, K
     points : int
         Voltages of a sweep, in equal steps.
-    relative_noise, floor_A, rng
+    relative_noise, floor_A : float, 1 and A, >= 0
+    rng : int, numpy.random.Generator or None
         See :func:`synthetic`.
+
+    Returns
+    -------
+    xarray.Dataset
 
     Raises
     ------

@@ -29,7 +29,15 @@ _NUMBER = r"([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the instants come from if a file holds none; see :func:`halidrift.physics.measurements.read`."""
+    """Where the instants come from if a file holds none; see :func:`halidrift.physics.measurements.read`.
+
+    Attributes
+    ----------
+    rate_V_s : float or None, V/s, > 0
+        Rate of a sweep: the time between two points is their voltage step over it.
+    delay_s : float or None, s, > 0
+        Time between two points.
+    """
 
     rate_V_s: float | None = None
     delay_s: float | None = None
@@ -41,15 +49,17 @@ class Block:
 
     Attributes
     ----------
+    file, device, cycle : str
+        Where it comes from; empty where the file does not tell a device or a cycle.
     lines : array of int, shape (n,)
-    time_s, voltage_V, current_A : array, shape (n,)
+    time_s, voltage_V, current_A : array, shape (n,), s, V, A
         Finite, time strictly rising from zero.
-    device_V : array, shape (n,) or None
+    device_V : array, shape (n,), V, or None
         Voltage at the device where it was measured beside that of the source.
     flags : array of bool, shape (n,) or None
         Where the instrument says that it limited the current.
-    compliance_A : array, shape (n,) or None
-    temperature_K : float
+    compliance_A : array, shape (n,), A, or None
+    temperature_K : float, K
         ``nan`` if the file does not say.
     reads : array of bool, shape (n,) or None
         Points that are readings; None if all are.
@@ -69,7 +79,14 @@ class Block:
     reads: NDArray[np.bool_] | None = None
 
     def at(self, which: NDArray[np.intp] | NDArray[np.bool_] | slice, **changes: object) -> Block:
-        """The block with those points only."""
+        """The block with those points only.
+
+        Parameters
+        ----------
+        which : slice, array of int, or array of bool, shape (n,)
+        **changes
+            Other fields, given anew.
+        """
         cut = {
             name: None if (column := getattr(self, name)) is None else column[which]
             for name in ("lines", "time_s", "voltage_V", "current_A", "device_V", "flags", "compliance_A", "reads")
@@ -79,6 +96,15 @@ class Block:
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
     """The files, and those in the folders, sorted.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders.
+
+    Returns
+    -------
+    list of Path
 
     Raises
     ------
@@ -110,6 +136,18 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
 
 def blocks_of(columns: Columns, timing: Timing, notes: list[Note]) -> list[Block]:
     """Blocks of one table.
+
+    Parameters
+    ----------
+    columns : Columns
+    timing : Timing
+        What tells the time where the file has no column of it.
+    notes : list of Note
+        What was done to the data is added to it.
+
+    Returns
+    -------
+    list of Block
 
     Raises
     ------

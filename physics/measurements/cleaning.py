@@ -39,7 +39,7 @@ class Run:
     segment : Segment
     label : str
         Cycle.
-    limit_A : float
+    limit_A : float, A, > 0
         ``inf`` without a limit.
     side : int
         Polarity that the limit holds for, 0 for both.
@@ -47,7 +47,7 @@ class Run:
         Where the source limited the current.
     bound : array of bool
         Where it did and the voltage of the device was not measured: the conductance is a lower bound.
-    conductance_S : array
+    conductance_S : array, S
     good : array of bool
         Points that enter the trace.
     """
@@ -63,7 +63,14 @@ class Run:
     good: NDArray[np.bool_]
 
     def note(self, kind: str, text: str, which: NDArray[np.bool_] | None = None) -> Note:
-        """A note about this run, or some of its points."""
+        """A note about this run, or some of its points.
+
+        Parameters
+        ----------
+        kind, text : str
+        which : array of bool, shape (n,), optional
+            Points that it is about; the whole run if not given.
+        """
         lines = () if which is None else tuple(int(n) for n in self.block.lines[which])
         return Note(kind, text, self.block.file, lines, self.block.device, self.label)
 
@@ -71,7 +78,23 @@ class Run:
 def runs_of(
     blocks: Sequence[Block], notes: list[Note], *, compliance_A: float | None, floor_V: float | None
 ) -> list[Run]:
-    """Runs of the blocks of one table, each judged point by point."""
+    """Runs of the blocks of one table, each judged point by point.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+    notes : list of Note
+        What was done to the data is added to it.
+    compliance_A : float or None, A, > 0
+        Limit of the source; None looks for it in the data.
+    floor_V : float or None, V
+        Size of the voltage below which a point gives no conductance; None is the larger of 1 mV and a hundredth of the
+        largest voltage.
+
+    Returns
+    -------
+    list of Run
+    """
     pieces: list[tuple[Block, Segment, str]] = []
     for block in blocks:
         parts = segments(block.time_s, block.voltage_V)
@@ -317,7 +340,18 @@ def _low_bias(run: Run) -> float:
 
 
 def judged(runs: Sequence[Run], notes: list[Note]) -> list[Run]:
-    """Runs of devices that switch, the right way round; every other is set aside with the reason."""
+    """Runs of devices that switch, the right way round; every other is set aside with the reason.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    notes : list of Note
+        The reasons are added to it.
+
+    Returns
+    -------
+    list of Run
+    """
     verdicts = {id(run): _switches(run) for run in runs}
     lively = [run for run in runs if verdicts[id(run)]]
     levels = [
@@ -386,7 +420,20 @@ def _turned(runs: Sequence[Run]) -> str | None:
 
 
 def traces_of(runs: Sequence[Run], notes: list[Note], temperature_K: float) -> list[xr.Dataset]:
-    """Traces: repetitions of one stimulus in one Dataset, over device and cycle."""
+    """Traces: repetitions of one stimulus in one Dataset, over device and cycle.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    notes : list of Note
+        What was left out is added to it.
+    temperature_K : float, K
+        Where a file does not say.
+
+    Returns
+    -------
+    list of xarray.Dataset
+    """
     groups: list[list[Run]] = []
     for run in runs:
         for group in groups:

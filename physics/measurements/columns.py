@@ -131,6 +131,18 @@ def columns_of(
 ) -> list[Columns]:
     """The quantities of a table; several where its header numbers runs.
 
+    Parameters
+    ----------
+    table : Table
+    columns : mapping of str to str, optional
+        Quantity to the header of its column, where the header alone does not tell.
+    units : mapping of str to str, optional
+        Quantity to its unit, where the header does not tell.
+
+    Returns
+    -------
+    list of Columns
+
     Raises
     ------
     DataError

@@ -84,7 +84,16 @@ class CleaningReport:
     notes: tuple[Note, ...] = ()
 
     def of(self, kind: str) -> tuple[Note, ...]:
-        """The notes of one kind."""
+        """The notes of one kind.
+
+        Parameters
+        ----------
+        kind : str
+
+        Returns
+        -------
+        tuple of Note
+        """
         return tuple(note for note in self.notes if note.kind == kind)
 
     @property
@@ -103,7 +112,12 @@ class CleaningReport:
         return self.of("assumed")
 
     def brief(self) -> list[Note]:
-        """The notes in order, those that say the same of several cycles as one."""
+        """The notes in order, those that say the same of several cycles as one.
+
+        Returns
+        -------
+        list of Note
+        """
         groups: dict[tuple[str, str, str, str], list[Note]] = {}
         for note in self:
             key = (note.kind, note.file, note.device, re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", note.text))
@@ -119,7 +133,12 @@ class CleaningReport:
         return answer
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Plain data, JSON-serialisable."""
+        """Plain data, JSON-serialisable.
+
+        Returns
+        -------
+        list of dict
+        """
         return [{**asdict(note), "lines": list(note.lines)} for note in self]
 
     def __iter__(self) -> Iterator[Note]:

@@ -55,6 +55,10 @@ class Table:
 def tables_of(file: Path) -> tuple[list[Table], list[str], list[tuple[int, str]]]:
     """All tables of a file.
 
+    Parameters
+    ----------
+    file : Path
+
     Returns
     -------
     tables : list of Table

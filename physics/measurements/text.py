@@ -51,6 +51,16 @@ _SPACED = re.compile(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?|[(\[][^)\]]*[)\]]")
 def text_of(file: Path) -> tuple[str, list[str]]:
     """What a file says, and what had to be guessed for it.
 
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    text : str
+    told : list of str
+        Empty for UTF-8.
+
     Raises
     ------
     DataError
@@ -74,17 +84,45 @@ def text_of(file: Path) -> tuple[str, list[str]]:
 
 
 def lines_of(text: str) -> list[tuple[int, str]]:
-    """Lines that are not blank with their numbers, counted as an editor counts them."""
+    """Lines that are not blank with their numbers, counted as an editor counts them.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of (int, str)
+        From 1.
+    """
     return [(n, line) for n, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if line.strip()]
 
 
 def separator_of(line: str) -> str:
-    """The separator of a line: comma, semicolon or tab, whichever is most frequent."""
+    """The separator of a line: comma, semicolon or tab, whichever is most frequent.
+
+    Parameters
+    ----------
+    line : str
+    """
     return max(",;\t", key=line.count)
 
 
 def fields_of(line: str, separator: str, file: Path | str, number: int) -> list[str]:
     """The fields of a line, stripped; the separator is a blank where there is no other.
+
+    Parameters
+    ----------
+    line : str
+    separator : str
+    file : Path or str
+        For the message.
+    number : int
+        Of the line, for the message.
+
+    Returns
+    -------
+    list of str
 
     Raises
     ------
@@ -100,7 +138,14 @@ def fields_of(line: str, separator: str, file: Path | str, number: int) -> list[
 
 
 def is_number(text: str, separator: str) -> bool:
-    """Whether a field is a number, with a decimal comma where the comma does not separate."""
+    """Whether a field is a number, with a decimal comma where the comma does not separate.
+
+    Parameters
+    ----------
+    text : str
+    separator : str
+        Of the file.
+    """
     try:
         float(text if separator == "," else text.replace(",", ".", 1))
     except ValueError:
@@ -109,7 +154,18 @@ def is_number(text: str, separator: str) -> bool:
 
 
 def number_of(text: str, separator: str) -> float:
-    """The number that a field holds, ``nan`` if it holds none."""
+    """The number that a field holds, ``nan`` if it holds none.
+
+    Parameters
+    ----------
+    text : str
+    separator : str
+        Of the file.
+
+    Returns
+    -------
+    float
+    """
     if separator != "," and _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
     try:
@@ -119,7 +175,13 @@ def number_of(text: str, separator: str) -> float:
 
 
 def header_at(lines: Sequence[tuple[int, str]]) -> int:
-    """Place of the header: the first line of words above a line of as many fields, some of them numbers."""
+    """Place of the header: the first line of words above a line of as many fields, some of them numbers.
+
+    Parameters
+    ----------
+    lines : sequence of (int, str)
+        As :func:`lines_of` gives them.
+    """
 
     def fields(line: str, separator: str) -> tuple[int, int]:
         parts = [part.strip() for part in line.split(separator)]
@@ -136,6 +198,17 @@ def header_at(lines: Sequence[tuple[int, str]]) -> int:
 
 def unit_scale(text: str | None, base: str) -> tuple[float, float] | None:
     """Factor and offset that turn a column into SI; None if the text is no unit of the quantity.
+
+    Parameters
+    ----------
+    text : str or None
+        As printed, such as ``"nA"``.
+    base : str
+        SI unit of the quantity, such as ``"A"``.
+
+    Returns
+    -------
+    tuple of two float, or None
 
     Examples
     --------
@@ -156,7 +229,13 @@ def unit_scale(text: str | None, base: str) -> tuple[float, float] | None:
 
 
 def printed_unit(label: str) -> str | None:
-    """The unit that a header names, if it names one."""
+    """The unit that a header names, if it names one.
+
+    Parameters
+    ----------
+    label : str
+        Header of a column.
+    """
     for end in _ENDS:
         if match := end.fullmatch(label):
             return match[1]
@@ -164,7 +243,13 @@ def printed_unit(label: str) -> str | None:
 
 
 def word_of(label: str) -> str:
-    """The first word of a header, in small letters."""
+    """The first word of a header, in small letters.
+
+    Parameters
+    ----------
+    label : str
+        Header of a column.
+    """
     return match["word"].lower() if (match := _WORD.match(label)) else ""
 
 
@@ -172,6 +257,25 @@ def chosen(
     header: Sequence[str], named: Mapping[str, str], known: Collection[str], file: Path | str, line: int
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Columns that the user chose, and the units that stand behind a colon: ``{"current": "Channel 2:nA"}``.
+
+    Parameters
+    ----------
+    header : sequence of str
+    named : mapping of str to str
+        Quantity to header.
+    known : collection of str
+        Quantities that there are.
+    file : Path or str
+        For the message.
+    line : int
+        Of the header, for the message.
+
+    Returns
+    -------
+    labels : dict of str to str
+        Quantity to header, without units.
+    units : dict of str to str
+        Of those that have one.
 
     Raises
     ------

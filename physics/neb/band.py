@@ -182,7 +182,17 @@ class Band:
         return float(gaps.min()), float(gaps.max())
 
     def curve(self, points: int = 200) -> tuple[Floats, Floats]:
-        """Path length (angstrom) and energy (eV) in between: the cubic through energies and slopes of the images."""
+        """Path length (angstrom) and energy (eV) in between: the cubic through energies and slopes of the images.
+
+        Parameters
+        ----------
+        points : int, >= 2
+            Evenly spaced along the path.
+
+        Returns
+        -------
+        tuple of two arrays, shape (points,), angstrom and eV
+        """
         s = np.linspace(0.0, self.distances_angstrom[-1], points)
         return s, np.asarray(CubicHermiteSpline(self.distances_angstrom, self.energies_eV, self.slopes_eV_angstrom)(s))
 
@@ -193,6 +203,17 @@ def _largest(forces: Floats) -> float:
 
 def relax(atoms: Atoms, settings: Settings, what: str, progress: Progress | None = None, lattice: str = "fixed") -> int:
     """Relax in place, to the tolerance for crystal and ends; return the number of steps.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        With a calculator.
+    settings : Settings
+    what : str
+        What the progress and an error call it.
+    progress : callable (stage, step, force in eV/angstrom), optional
+    lattice : {"fixed", "volume", "shape"}
+        Whether the cell relaxes too; as of :class:`Settings`.
 
     Raises
     ------

@@ -156,6 +156,10 @@ class MigrationBarrier:
 def read_structure(path: str | os.PathLike[str]) -> Atoms:
     """Read a crystal in any format that ASE reads.
 
+    Parameters
+    ----------
+    path : str or path
+
     Raises
     ------
     InputError
@@ -197,7 +201,21 @@ def _key(parts: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A hop in a perfect supercell: what its runs share."""
+    """A hop in a perfect supercell: what its runs share.
+
+    Attributes
+    ----------
+    supercell : ase.Atoms
+        The perfect crystal, repeated.
+    cell : ase.Atoms
+        One cell of it.
+    material, species, phase : str
+        `phase` is empty where the structure does not tell.
+    repeat : three int
+        Copies of the crystallographic cell.
+    hop : Hop
+        Of :func:`halidrift.physics.defects.hops`.
+    """
 
     supercell: Atoms
     cell: Atoms
@@ -210,7 +228,20 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A run to be made: everything that decides its result, and the names that follow from it."""
+    """A run to be made: everything that decides its result, and the names that follow from it.
+
+    Attributes
+    ----------
+    place : Place
+    seed : int, >= 0
+        Of the rattle.
+    theory : Theory
+    settings : Settings
+    key : str
+        Name of the run in a store: hash of all that decides it.
+    series : str
+        The same without supercell and seed: name of the runs that belong together.
+    """
 
     place: Place
     seed: int
@@ -221,7 +252,21 @@ class Task:
 
 
 def place_hop(crystal: str | Atoms, species: str, *, phase: str, repeat: Sequence[int], hop: int) -> Place:
-    """Put a hop into a supercell: the atoms without it and both of its ends."""
+    """Put a hop into a supercell: the atoms without it and both of its ends.
+
+    Parameters
+    ----------
+    crystal : str or ase.Atoms
+        Material of :func:`halidrift.physics.crystals.perovskite`, or a perfect crystal of your own.
+    species : str
+        ``"V_Br"`` for the bromide vacancy.
+    phase : str
+        Of the material, if it is given by name.
+    repeat : three int, >= 1
+        Copies of the crystallographic cell.
+    hop : int, >= 0
+        Class of the hop, see :func:`halidrift.physics.defects.hops`.
+    """
     supercell, material, found_phase = _supercell(crystal, phase, repeat)
     if supercell.constraints:
         raise InputError(
@@ -257,8 +302,18 @@ def place_hop(crystal: str | Atoms, species: str, *, phase: str, repeat: Sequenc
 
 
 def fingerprint(place: Place, theory: Theory) -> tuple[float, float]:
-    """Energy (eV) and root-mean-square force (eV/angstrom) of the rattled unit cell: name and version of a calculator
-    do not tell its weights and parameters, but its numbers do.
+    """Energy and root-mean-square force of the rattled unit cell, by which a calculator is known.
+
+    Its name and version do not tell its weights and parameters, but its numbers do.
+
+    Parameters
+    ----------
+    place : Place
+    theory : Theory
+
+    Returns
+    -------
+    energy, force : float, eV and eV/angstrom
 
     Raises
     ------
@@ -288,13 +343,29 @@ def fingerprint(place: Place, theory: Theory) -> tuple[float, float]:
 
 
 def check_seed(seed: int) -> None:
-    """Raise if a seed is no whole number."""
+    """Raise if a seed is no whole number.
+
+    Parameters
+    ----------
+    seed : int, >= 0
+    """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError("A seed must be a whole number", got=seed, allowed=">= 0")
 
 
 def plan(place: Place, theory: Theory, settings: Settings, seed: int, numbers: tuple[float, float]) -> Task:
-    """Return what is to be computed, with the fingerprint that it is stored under."""
+    """Return what is to be computed, with the fingerprint that it is stored under.
+
+    Parameters
+    ----------
+    place : Place
+    theory : Theory
+    settings : Settings
+    seed : int, >= 0
+        Of the rattle.
+    numbers : tuple of two float, eV, eV/angstrom
+        Of :func:`fingerprint`.
+    """
     shared = {
         "procedure": PROCEDURE,
         "material": place.material,
@@ -376,7 +447,13 @@ def migration_barrier(
 
 
 def compute(task: Task, progress: Progress | None) -> MigrationBarrier:
-    """Compute a barrier: rattle, relax, cut both ends from one crystal, string the band."""
+    """Compute a barrier: rattle, relax, cut both ends from one crystal, string the band.
+
+    Parameters
+    ----------
+    task : Task
+    progress : callable (stage, step, force in eV/angstrom) or None
+    """
     began = time.perf_counter()
     rng = generator(task.seed)
     place, hop = task.place, task.place.hop

@@ -26,7 +26,15 @@ __all__ = ["Failure", "FiniteSize", "Size", "extrapolated", "finite_size"]
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that gave no number: supercell, seed and why."""
+    """A run that gave no number: supercell, seed and why.
+
+    Attributes
+    ----------
+    size : str
+        For instance ``2x2x2``.
+    seed : int
+    reason : str
+    """
 
     size: str
     seed: int
@@ -72,7 +80,15 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class FiniteSize:
-    """Runs of one hop over supercells and seeds, with those that failed, and the name of the file that keeps them."""
+    """Runs of one hop over supercells and seeds, with those that failed, and the name of the file that keeps them.
+
+    Attributes
+    ----------
+    runs : tuple of MigrationBarrier
+    failures : tuple of Failure
+    store : str
+        The ``ase.db`` file; empty if there is none.
+    """
 
     runs: tuple[MigrationBarrier, ...]
     failures: tuple[Failure, ...] = ()
@@ -123,7 +139,11 @@ def finite_size(
 
     Parameters
     ----------
-    crystal, species, calculator, phase, hop, settings, progress
+    crystal, species, phase : str or ase.Atoms, str, str
+    hop : int, >= 0
+    calculator : Theory or str
+    settings : Settings
+    progress : callable (stage, step, force in eV/angstrom), optional
         As in :func:`migration_barrier`.
     repeats : sequence of three int
         Supercells.

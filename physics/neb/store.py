@@ -35,7 +35,14 @@ def _open(store: str | os.PathLike[str]) -> Any:
 
 
 def keep(store: str | os.PathLike[str], run: MigrationBarrier) -> None:
-    """Write a run in one transaction: all of its images or none."""
+    """Write a run in one transaction: all of its images or none.
+
+    Parameters
+    ----------
+    store : path
+        An ``ase.db`` file.
+    run : MigrationBarrier
+    """
     band = run.band
     report = {
         name: getattr(run, name)
@@ -107,6 +114,10 @@ def stored(
         An ``ase.db`` file that :func:`finite_size` wrote.
     key, series : str, optional
         Only the run, or the runs, of this name.
+
+    Returns
+    -------
+    tuple of MigrationBarrier
 
     Raises
     ------

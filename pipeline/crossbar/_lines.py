@@ -92,33 +92,6 @@ def solve_rows(rhs, rigid, upper, pivot, out):
 
 
 @njit(cache=True)
-def solve_columns(rhs, rigid, upper, pivot, out):
-    """Voltages of the bit lines for the currents ``rhs`` into their nodes; all columns side by side."""
-    M, N = rhs.shape
-    if rigid:
-        y = np.zeros(N)
-        for i in range(M):
-            for j in range(N):
-                y[j] += rhs[i, j]
-        for j in range(N):
-            y[j] *= pivot[0, j]
-        for i in range(M):
-            for j in range(N):
-                out[i, j] = y[j]
-        return
-    for j in range(N):
-        out[0, j] = rhs[0, j]
-    for i in range(1, M):
-        for j in range(N):
-            out[i, j] = rhs[i, j] + upper[i - 1, j] * out[i - 1, j]
-    for j in range(N):
-        out[M - 1, j] *= pivot[M - 1, j]
-    for i in range(M - 2, -1, -1):
-        for j in range(N):
-            out[i, j] = out[i, j] * pivot[i, j] + upper[i, j] * out[i + 1, j]
-
-
-@njit(cache=True)
 def imbalance(w, b, ew, eb, cell_A, gw, gb, gtw, gtb, rigid_w, rigid_b, Fw, Fb):
     """Sum of the currents that leave each node, and of its absolute values over all nodes.
 
