@@ -63,7 +63,22 @@ _SILENT = ("spread", "noise", "largest_compliance_A", "compliance_low_A", "compl
 
 
 def begun(progress: Progress | None, stage: str, parts: int) -> Callable[[], None]:
-    """Tell that a stage begins; what is returned tells that one more part of it is done."""
+    """Tell that a stage of a fit begins.
+
+    Parameters
+    ----------
+    progress : callable (stage, done, parts), optional
+        Whom to tell.
+    stage : str
+        In words.
+    parts : int, >= 0
+        What it consists of.
+
+    Returns
+    -------
+    callable ()
+        Tells that one more part is done.
+    """
     done = 0
 
     def one() -> None:

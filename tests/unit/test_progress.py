@@ -21,7 +21,7 @@ from halidrift.kmc.sampled import Sampled
 from halidrift.physics import synapse, trace
 from halidrift.physics.device import CARDS, Device
 from halidrift.pipeline import cli
-from halidrift.pipeline.cli import _console
+from halidrift.pipeline.cli import _console, simulate
 from halidrift.pipeline.cli._left import Left
 from halidrift.pipeline.crossbar import Spread, network_maximum_size, read_distribution
 
@@ -243,13 +243,38 @@ def test_an_ensemble_tells_of_the_replicas_that_run(monkeypatch, processes, kind
 
 def test_an_ensemble_has_a_bar_in_instants(command_line, tmp_path, card):
     asked = ["kmc", "run", card, "--waveform", "pulses amplitude=1V width=2ms period=3ms compliance=1uA"]
-    asked += ["--workers", "1", "--store", tmp_path / "a.zarr", "--json", tmp_path / "a.json"]
-    for replicas_, known in ((2, 0), (3, 2)):
-        told = command_line(*asked, "--replicas", replicas_).err
-        instants = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))[0]["instants"]
-        assert f"{replicas_ * instants}/{replicas_ * instants}" in told
-        assert f"{replicas_} of {replicas_} devices finished" in told
-        assert known == 0 or f"{known} of {replicas_} devices finished" in told
+    asked += ["--workers", "1", "--replicas", "2", "--out", tmp_path / "a.nc", "--json", tmp_path / "a.json"]
+    told = command_line(*asked).err
+    instants = 2 * json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))[0]["instants"]
+    assert f"{instants}/{instants}" in told
+    assert "2 of 2 devices finished" in told
+
+
+def test_replicas_count_once_and_those_of_a_store_tell_nothing_of_the_pace():
+    finished = simulate._Finished()
+    member = simulate._Member("", PULSES, 300.0, None, None, Path("a.zarr"))
+    size = PULSES.times_s.size
+    with Progress() as shown:
+        shown.stop()
+        bar = simulate._Bar(shown, [member, member], 4, finished)
+        task = shown.tasks[0]
+        assert task.total == 8 * size
+        bar.begin(member)
+        bar.replica(2, 4)  # of the store
+        assert (task.completed, task.fields["known"]) == (2 * size, 2 * size)
+        bar.running(0.5)
+        assert task.completed == round(2.5 * size)
+        bar.replica(3, 4)
+        assert (task.completed, task.fields["known"]) == (round(2.5 * size), 2 * size)  # until the next look
+        assert finished.replicas == 3
+        bar.running(0.25)
+        assert task.completed == round(3.25 * size)
+        bar.end()
+        assert task.completed == 4 * size
+        bar.begin(member)
+        assert (task.completed, finished.replicas) == (4 * size, 0)
+        bar.replica(1, 4)
+        assert task.completed == 5 * size
 
 
 # -- barriers, circuits ----------------------------------------------------------------------------------------------
