@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ STATE_SCALES: Mapping[str, float] = {"Stanford": 1e-9}
 """State of the Python model for one volt of the state node, where it is not 1."""
 
 _LONG = 20_000  # corners from which the source is read from a file: a PWL list costs the square of its length
+_INSTANT = re.compile(r"Reference value :\s*([-+0-9.e]+)\r")  # a whole one: a read may cut it
 _COLUMNS = ("source_voltage", "device_voltage", "current", "state", "ln_conductance")
 
 
@@ -235,13 +238,17 @@ def _put(path: Path, text: str) -> Path:
     return write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
-def ngspice(netlist: str | os.PathLike[str], *, timeout_s: float = 600.0) -> NDArray[np.float64]:
+def ngspice(
+    netlist: str | os.PathLike[str], *, timeout_s: float = 600.0, progress: Callable[[float], None] | None = None
+) -> NDArray[np.float64]:
     """Run a netlist that writes ``result.txt`` with ``wrdata`` and ``wr_singlescale``.
 
     Parameters
     ----------
     netlist : path
     timeout_s : float, s, > 0
+    progress : callable (time_s), optional
+        Called with the simulated time, some five times a second of a transient, as ngspice tells it.
 
     Returns
     -------
@@ -267,21 +274,7 @@ def ngspice(netlist: str | os.PathLike[str], *, timeout_s: float = 600.0) -> NDA
         )
     result = path.with_name("result.txt")
     result.unlink(missing_ok=True)
-    try:
-        done = subprocess.run(
-            [program, "-b", path.name],
-            cwd=path.parent,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ConvergenceError(
-            "ngspice took too long", got=f"more than {timeout_s:g} s", action="Raise the step"
-        ) from error
-    said = done.stdout + done.stderr
+    said = _said([program, "-b", path.name], path.parent, timeout_s, progress)
     wrong = re.search(r"(?im)^.*(time ?step too small|aborted|singular matrix|error:|fatal).*$", said)
     if not result.is_file() or wrong:
         raise ConvergenceError(
@@ -293,7 +286,38 @@ def ngspice(netlist: str | os.PathLike[str], *, timeout_s: float = 600.0) -> NDA
     return table[np.unique(table[:, 0], return_index=True)[1]]
 
 
-def run(bench: str | os.PathLike[str], *, timeout_s: float = 600.0) -> xr.Dataset:
+def _said(command: Sequence[str], folder: Path, timeout_s: float, progress: Callable[[float], None] | None) -> str:
+    """Run ngspice to its end; what it said, but for the simulated time, which is told."""
+    end = time.monotonic() + timeout_s
+    parts: list[bytes] = []
+    # both outputs in one pipe: that of the errors, which has the time, is not buffered
+    with subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as job:
+        assert job.stdout is not None
+        try:
+            while True:
+                if not select.select([job.stdout], [], [], max(end - time.monotonic(), 0.0))[0]:
+                    raise ConvergenceError(
+                        "ngspice took too long", got=f"more than {timeout_s:g} s", action="Raise the step"
+                    )
+                part = os.read(job.stdout.fileno(), 1 << 16)
+                if not part:
+                    break
+                parts.append(part)
+                instants = _INSTANT.findall(part.decode(errors="replace"))
+                if instants and progress is not None:
+                    progress(float(instants[-1]))
+            job.wait()
+        finally:
+            job.kill()  # of one that has ended nothing is left to kill
+    lines = b"".join(parts).decode(errors="replace").splitlines()
+    return "\n".join(line for line in lines if "Reference value" not in line)
+
+
+def run(
+    bench: str | os.PathLike[str], *, timeout_s: float = 600.0, progress: Callable[[float], None] | None = None
+) -> xr.Dataset:
     """Run a bench in ngspice.
 
     Parameters
@@ -301,6 +325,8 @@ def run(bench: str | os.PathLike[str], *, timeout_s: float = 600.0) -> xr.Datase
     bench : path
         What :func:`write` returned for an ngspice model.
     timeout_s : float, s, > 0
+    progress : callable (time_s), optional
+        As :func:`ngspice`.
 
     Returns
     -------
@@ -314,7 +340,7 @@ def run(bench: str | os.PathLike[str], *, timeout_s: float = 600.0) -> xr.Datase
     OutputError, InputError, ConvergenceError
         As :func:`ngspice`.
     """
-    table = ngspice(bench, timeout_s=timeout_s)
+    table = ngspice(bench, timeout_s=timeout_s, progress=progress)
     columns = table[:, 1:].reshape(len(table), -1, len(_COLUMNS))
     units = dict(zip(_COLUMNS, ("V", "V", "A", "V", "1"), strict=True))
     out = xr.Dataset(coords={"time": ("time", table[:, 0], {"units": "s"})})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import xarray as xr
@@ -28,6 +28,7 @@ def fit(
     resamples: int = 40,
     residual: Residual | None = None,
     starts: int = 4,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Model:
     """Fit a compact model to traces.
 
@@ -52,6 +53,12 @@ def fit(
     starts : int, >= 1
         Local fits of the other models, from the best points of a Latin hypercube; 1 starts once, from `start` and the
         middle of the search range.
+    progress : callable (stage, done, parts), optional
+        Called when a stage begins (`done` is 0) and after each part of it, with the stage in words; changes no number.
+        `Volatile`: ``"least squares"`` (one for each candidate and start), ``"simulated runs"`` (one match of their
+        times for each law of relaxation under voltage), ``"bootstrap"`` (resamples, where there are any). Other models:
+        ``"search"`` (points of the hypercube), ``"local fits"`` (`starts`, and the polish), ``"standard errors"`` and
+        ``"noise and spread"`` (one part each). `NonVolatile` is fitted at once and tells nothing.
 
     Returns
     -------
@@ -133,11 +140,13 @@ def fit(
     if known is Volatile:
         from .volatile_fit import fit_volatile
 
-        return fit_volatile(ensembles, dict(fixed or {}), dict(start or {}), sources, resamples)  # type: ignore[return-value]
+        return fit_volatile(ensembles, dict(fixed or {}), dict(start or {}), sources, resamples, progress)  # type: ignore[return-value]
     if known is NonVolatile:
         from .nonvolatile_fit import fit_nonvolatile
 
         return fit_nonvolatile(ensembles, dict(fixed or {}), dict(start or {}), sources)  # type: ignore[return-value]
     from .regression import fit_state
 
-    return fit_state(known, ensembles, fixed or {}, start or {}, sources, residual=residual, starts=starts)  # type: ignore[return-value]
+    return fit_state(  # type: ignore[return-value]
+        known, ensembles, fixed or {}, start or {}, sources, residual=residual, starts=starts, progress=progress
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ def fit_measured(
     fixed: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
     resamples: int = 40,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Model:
     """Fit a compact model to measurements.
 
@@ -45,6 +46,8 @@ def fit_measured(
         Starting values, by name.
     resamples : int, >= 0
         Bootstrap resamples, as for :func:`halidrift.compact.fit`.
+    progress : callable (stage, done, parts), optional
+        As for :func:`halidrift.compact.fit`.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def fit_measured(
             got="endurance tables only" if isinstance(measured, Measurements) and measured.endurance else "none",
             action="Read files with columns of voltage and current",
         )
-    options: dict[str, Any] = {"fixed": fixed, "start": dict(start or {})}
+    options: dict[str, Any] = {"fixed": fixed, "start": dict(start or {}), "progress": progress}
     bounds = [trace["lower_bound"].values > 0 if "lower_bound" in trace else None for trace in given]
     highest = max(float(np.abs(traces.waveform_of(_one(trace)).voltage_V).max()) for trace in given)
     given = [_resting(trace, _REST * highest) for trace in given]

@@ -7,7 +7,7 @@ The method is described at :func:`halidrift.compact.fit`; :mod:`halidrift.compac
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -41,9 +41,11 @@ from .observables import (
 )
 from .parameters import FittedParameter, ParameterTable
 
-__all__ = ["Problem", "Solution", "fit_state", "free_parameters", "problem_of", "solve"]
+__all__ = ["Problem", "Progress", "Solution", "begun", "fit_state", "free_parameters", "problem_of", "solve"]
 
 Array = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+"""Called with a stage of a fit in words, the parts of it that are done, and all of them."""
 
 _STEP = 1e-4  # of the coordinates, on the way
 _LAST_STEP = 1e-3  # for the Jacobian that the errors rest on: above what the integrators leave
@@ -58,6 +60,36 @@ _SEED = 20220419  # fixed, so that a fit has one answer
 
 # numbers that a noise-free run does not depend on
 _SILENT = ("spread", "noise", "largest_compliance_A", "compliance_low_A", "compliance_high_A", "reference_temp")
+
+
+def begun(progress: Progress | None, stage: str, parts: int) -> Callable[[], None]:
+    """Tell that a stage of a fit begins.
+
+    Parameters
+    ----------
+    progress : callable (stage, done, parts), optional
+        Whom to tell.
+    stage : str
+        In words.
+    parts : int, >= 0
+        What it consists of.
+
+    Returns
+    -------
+    callable ()
+        Tells that one more part is done.
+    """
+    done = 0
+
+    def one() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(stage, done, parts)
+
+    if progress is not None:
+        progress(stage, 0, parts)
+    return one
 
 
 def is_silent(name: str) -> bool:
@@ -316,7 +348,9 @@ def settled(problem: Problem, u: Array, evaluations: int = 0) -> Solution:
     return Solution(problem, u, left, jacobian, found, time, diagnosis, evaluations)
 
 
-def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int = 4) -> Solution:
+def solve(
+    problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int = 4, progress: Progress | None = None
+) -> Solution:
     """Global search in the boxes (coordinates), then the best of several local fits.
 
     Parameters
@@ -326,6 +360,7 @@ def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int
         Search range of each free parameter, in coordinates.
     starts : int, >= 1
         Local fits; 1 is a single one from the middle of the boxes, or from the best sample if no model is there.
+    progress : callable (stage, done, parts), optional
 
     Raises
     ------
@@ -342,11 +377,16 @@ def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int
         points = np.vstack([middle, low + cube * (high - low)])
         # the logarithm tames points far off, which would otherwise all look alike
         rough = replace(problem, tolerance=_ROUGH) if issubclass(problem.model, RateModel) else problem
-        cost = np.array([np.log1p(np.square(rough(p))).sum() for p in points])
+        one = begun(progress, "search", len(points))
+        cost = np.empty(len(points))
+        for i, point in enumerate(points):
+            cost[i] = np.log1p(np.square(rough(point))).sum()
+            one()
         evaluations += len(points)
         candidates = [points[i] for i in np.argsort(cost, kind="stable")[: 2 * starts]]
     best = None
     tried = 0
+    one = begun(progress, "local fits", starts + 1)
     for candidate in candidates:
         if tried == starts:
             break
@@ -357,6 +397,7 @@ def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int
         evaluations += answer.nfev * (1 + middle.size)
         if best is None or answer.cost < best.cost:
             best = answer
+        one()
     if best is None:
         raise ConvergenceError(
             f"{problem.model.__name__} could be evaluated at no point of the search",
@@ -367,7 +408,12 @@ def solve(problem: Problem, boxes: Sequence[tuple[float, float]], *, starts: int
     evaluations += best.nfev * (1 + middle.size)
     if not np.isfinite(best.cost):
         raise ConvergenceError(f"The fit of {problem.model.__name__} diverged", got=f"chi^2 = {2 * best.cost}")
-    return settled(problem, np.asarray(best.x), evaluations)
+    for _ in range(tried, starts + 1):  # fewer starts than asked for
+        one()
+    one = begun(progress, "standard errors", 1)
+    found = settled(problem, np.asarray(best.x), evaluations)
+    one()
+    return found
 
 
 def problem_of(
@@ -435,6 +481,7 @@ def fit_state(
     *,
     residual: Residual | None = None,
     starts: int = 4,
+    progress: Progress | None = None,
 ) -> CompactModel:
     """Fit any model with `simulate`; see :func:`halidrift.compact.fit`.
 
@@ -485,7 +532,11 @@ def fit_state(
         boxes.append((near[0], near[1]))
     base = dict(fixed)
     problem = Problem(model, tuple(ensembles), chosen, axes, base, tuple(typical(chosen, e) for e in ensembles))
-    return report(solve(problem, boxes, starts=starts), sources, fixed=fixed)
+    solution = solve(problem, boxes, starts=starts, progress=progress)
+    one = begun(progress, "noise and spread", 1)
+    found = report(solution, sources, fixed=fixed)
+    one()
+    return found
 
 
 def report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -21,7 +22,7 @@ from .identifiability import diagnose, secants
 from .noise import plateau_noise
 from .observables import correlation_time, told
 from .parameters import FittedParameter, ParameterTable
-from .regression import largest_compliance
+from .regression import Progress, begun, largest_compliance
 from .volatile import Volatile
 from .volatile_problem import NAMES, OPTIONAL, VolatileProblem
 from .volatile_spread import ENSEMBLE, censored, law_of, match, on_spread, set_deviance, spreads_of
@@ -44,6 +45,7 @@ def fit_volatile(
     start: dict[str, float],
     sources: tuple[str, ...],
     resamples: int,
+    progress: Progress | None = None,
 ) -> Volatile:
     """Fit the volatile model; see :func:`halidrift.compact.fit`.
 
@@ -130,17 +132,24 @@ def fit_volatile(
     if "relaxation_weibull" in fixed:
         weibull = fixed["relaxation_weibull"] == 1.0
     trials = []
-    for symmetric in (False, True) if "relaxation_voltage_V" not in fixed else (False,):
+    variants = (False, True) if "relaxation_voltage_V" not in fixed else (False,)
+    off_sweep = NAMES["ln_Vn"] not in fixed and _has_off_sweep(ensembles, low, high)
+    fits = 1 + 2 * (2 ** len(candidates) - 1) + off_sweep
+    fitted_one = begun(progress, "least squares", len(variants) * fits)
+    matched_one = begun(progress, "simulated runs", len(variants))
+    for symmetric in variants:
         trial = replace(problem, symmetric=symmetric)
-        best, _ = _select(trial, targets, guesses, extra, candidates)
-        if NAMES["ln_Vn"] not in fixed and _has_off_sweep(ensembles, low, high):
+        best, _ = _select(trial, targets, guesses, extra, candidates, fitted_one)
+        if off_sweep:
             further = _minimise(trial, targets, {**_plain(best), "ln_Vn": extra["ln_Vn"]})
+            fitted_one()
             if best.bic - further.bic > _BIC_GAIN:
                 best = further
         p = _plain(best)
         matched = match(
             trial, trial.physical(p), sets, rests, targets, low, high, adjust="ln_tau" in p, weibull=weibull
         )
+        matched_one()
         # matching the times of single runs may cost what the typical run had gained: such a trial comes last
         moved = {**p, "ln_tau": p["ln_tau"] + matched.shift} if "ln_tau" in p else p
         left = trial.residual(moved, targets)
@@ -151,7 +160,7 @@ def fit_volatile(
     rivals = [t for t in trials if t[1] is not problem and t[0][0] == poor and abs(t[0][1] - score) < _BIC_GAIN]
     p = {**p, "ln_tau": p["ln_tau"] + matched.shift} if "ln_tau" in p else p
     values = problem.physical(p)
-    errors, doubts = _errors(problem, best, targets, resamples, warnings)
+    errors, doubts = _errors(problem, best, targets, resamples, warnings, progress)
     for _, rival, _, theirs, _ in rivals:
         _undecided(problem.physical(p), rival.physical(theirs), [NAMES[s] for s in p], errors, doubts, warnings)
     if matched.shift_error is not None and "ln_tau" in p:
@@ -277,15 +286,19 @@ def _select(
     guesses: dict[str, float],
     extra: dict[str, float],
     candidates: list[str],
+    fitted_one: Callable[[], None],
 ) -> tuple[lmfit.minimizer.MinimizerResult, tuple[str, ...]]:
     """The smallest model that no other beats by more than the gain in the information criterion."""
     best = _minimise(problem, targets, guesses)
+    fitted_one()
     chosen: tuple[str, ...] = ()
     for count in range(1, len(candidates) + 1):
         for names in combinations(candidates, count):
             origin = _plain(best) if set(chosen) <= set(names) else guesses
             trial = _minimise(problem, targets, {**guesses, **{n: extra[n] for n in names}})
+            fitted_one()
             other = _minimise(problem, targets, {**_chosen(extra, names), **origin})
+            fitted_one()
             trial = min(trial, other, key=lambda r: r.chisqr)
             if best.bic - trial.bic > _BIC_GAIN:
                 best, chosen = trial, names
@@ -312,6 +325,7 @@ def _errors(
     targets: list[NDArray[np.float64]],
     resamples: int,
     warnings: list[str],
+    progress: Progress | None,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Standard errors of the model parameters, and the doubts about each, at the optimum of the least squares."""
     p = _plain(result)
@@ -339,7 +353,7 @@ def _errors(
     sensitivity = sensitivity[np.concatenate(kept)]
     covariance, _ = robust_covariance(sensitivity, left)
     if all(e.size >= ENSEMBLE for e in problem.ensembles) and resamples > 1:
-        drawn = _bootstrap(problem, short, at, resamples)
+        drawn = _bootstrap(problem, short, at, resamples, begun(progress, "bootstrap", resamples))
         if drawn is None:
             warnings.append("the bootstrap over runs did not converge; standard errors come from the least squares")
         else:
@@ -391,6 +405,7 @@ def _bootstrap(
     short: list[str],
     at: NDArray[np.float64],
     resamples: int,
+    one: Callable[[], None],
 ) -> NDArray[np.float64] | None:
     """Covariance of the optimiser's parameters when the runs are drawn anew."""
     random = np.random.default_rng(20220419)  # fixed, so that a fit has one answer
@@ -406,6 +421,7 @@ def _bootstrap(
         answer = optimize.least_squares(residual, inside, bounds=(low, high), diff_step=1e-5, max_nfev=30)
         if np.isfinite(answer.x).all():
             found.append(answer.x)
+        one()
     if len(found) < max(3, resamples // 2):
         return None
     return np.atleast_2d(np.cov(np.array(found), rowvar=False))

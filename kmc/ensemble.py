@@ -14,7 +14,7 @@ from ..physics.errors import InputError
 from ..physics.randomness import Rng, describe, generator, recall
 from ..physics.waveform import Waveform
 from .identity import identity
-from .replicas import Found, Jobs, Simulation, here, in_processes, on_dask
+from .replicas import Found, Jobs, Running, Simulation, here, in_processes, on_dask
 from .sampled import Sampled
 from .stack import Frame, record_of
 from .store import Store
@@ -32,6 +32,7 @@ def run(
     dask: Any = None,
     store: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    running: Callable[[float], None] | None = None,
     sampled: bool = False,
 ) -> xr.Dataset:
     """Run independent replicas of one simulation.
@@ -56,6 +57,10 @@ def run(
         was interrupted or killed; more replicas than before extend it.
     progress : callable (done, replicas), optional
         Called after each replica, and at first with what the store holds already.
+    running : callable (share), optional
+        Called a few times a second, between calls of `progress`, with how much of the replicas that run is done: the
+        sum of the shares of their reported instants, 1 for a whole replica. Changes no number. Only of a simulation
+        whose ``simulate`` has an argument `progress`, and not on a cluster.
     sampled : bool
         Whether every replica is another device, drawn from the spreads of the card. Replica i draws it from its own
         child stream; what was drawn stands along ``replica`` as ``drawn_dissolution_barrier_eV`` and so on.
@@ -104,12 +109,12 @@ def run(
         if dask is not None:
             raise InputError("dask and processes exclude each other", action="Leave one of them out")
     if store is not None:
-        return _kept(simulation, waveform, replicas, rng, processes, dask, store, progress)
+        return _kept(simulation, waveform, replicas, rng, processes, dask, store, progress, running)
     parent = generator(rng)
     seed = describe(parent)
     traces: dict[int, xr.Dataset] = {}
     streams = dict(enumerate(parent.spawn(replicas)))
-    with contextlib.closing(_results(Jobs(simulation, waveform, streams), processes, dask)) as results:
+    with contextlib.closing(_results(Jobs(simulation, waveform, streams), processes, dask, running)) as results:
         for number, trace in results:
             traces[number] = trace
             if progress is not None:
@@ -130,6 +135,7 @@ def _kept(
     dask: Any,
     store: str | os.PathLike[str],
     progress: Callable[[int, int], None] | None,
+    running: Running | None,
 ) -> xr.Dataset:
     with Store.held(store) as kept:
         known = kept.identity["seed"] if kept.identity is not None and rng is None else None
@@ -140,7 +146,8 @@ def _kept(
         if done and progress is not None:
             progress(done, replicas)
         if streams:
-            with contextlib.closing(_results(Jobs(simulation, waveform, streams), processes, dask)) as results:
+            jobs = Jobs(simulation, waveform, streams)
+            with contextlib.closing(_results(jobs, processes, dask, running)) as results:
                 for number, trace in results:
                     kept.put(number, trace)
                     done += 1
@@ -149,11 +156,11 @@ def _kept(
         return kept.read(range(replicas))
 
 
-def _results(jobs: Jobs, processes: int | None, dask: Any) -> Found:
+def _results(jobs: Jobs, processes: int | None, dask: Any, running: Running | None) -> Found:
     if dask is not None:
         return on_dask(jobs, dask)
     workers = min(len(jobs.streams), len(os.sched_getaffinity(0)) if processes is None else processes)
-    return here(jobs) if workers == 1 else in_processes(jobs, workers)
+    return here(jobs, running) if workers == 1 else in_processes(jobs, workers, running)
 
 
 def _whole(value: Any, name: str) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import multiprocessing
 import pickle
+import queue
 import re
 import socket
-from collections.abc import Generator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +28,7 @@ from .identity import source_digest
 __all__ = ["Jobs", "Simulation", "here", "in_processes", "on_dask"]
 
 _PATIENCE_S = 10.0  # for a scheduler to answer
+_LOOK_S = 0.25  # between two looks at how far the replicas are
 
 
 class Simulation(Protocol):
@@ -47,6 +51,7 @@ class Simulation(Protocol):
         ...
 
 
+Running = Callable[[float], None]
 Found = Generator[tuple[int, xr.Dataset], None, None]  # number and trace of each replica, as they come
 
 
@@ -97,40 +102,70 @@ def _unpacked(packed: bytes) -> tuple[Simulation, Waveform]:
     return simulation, waveform
 
 
-def _one(packed: bytes, stream: np.random.Generator) -> xr.Dataset:
+def _one(packed: bytes, stream: np.random.Generator, tell: Running | None = None) -> xr.Dataset:
     simulation, waveform = _unpacked(packed)
     # a copy: a task that runs again after its worker was lost must find the stream as it was
-    return simulation.simulate(waveform, rng=copy.deepcopy(stream))
+    return simulation.simulate(waveform, rng=copy.deepcopy(stream), **_telling(simulation, waveform, tell))
 
 
-def here(jobs: Jobs) -> Found:
+def _telling(simulation: Simulation, waveform: Waveform, tell: Running | None) -> dict[str, Any]:
+    """The argument with which a simulation that can tells the share of the reported instants that it has reached."""
+    inner = getattr(simulation, "simulation", simulation)  # of a Sampled, which hands it on
+    if tell is None or any("progress" not in inspect.signature(s.simulate).parameters for s in (simulation, inner)):
+        return {}
+    times = waveform.times_s
+    return {"progress": lambda time_s: tell(int(times.searchsorted(time_s, side="right")) / times.size)}
+
+
+def _clock() -> Callable[[], bool]:
+    """Whether it is time again to tell how far the replicas are."""
+    last = time.monotonic()
+
+    def due() -> bool:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _LOOK_S:
+            return False
+        last = now
+        return True
+
+    return due
+
+
+def here(jobs: Jobs, running: Running | None = None) -> Found:
     """Run one after another in this process.
 
     Parameters
     ----------
     jobs : Jobs
+    running : callable (share), optional
+        Told a few times a second how much of the replica that runs is done.
     """
+    due = _clock()
+    tell = None if running is None else lambda share: running(share) if due() else None
     for number, stream in jobs.streams.items():
-        yield number, jobs.simulation.simulate(jobs.waveform, rng=stream)
+        told = _telling(jobs.simulation, jobs.waveform, tell)
+        yield number, jobs.simulation.simulate(jobs.waveform, rng=stream, **told)
 
 
 # -- worker processes ----------------------------------------------------------------------------------------
 
 
 _packed = b""  # of the ensemble that a worker process serves
+_shares: Any = None  # of the replicas that run, in memory that all processes see; None if nobody asks
 
 
-def _begin(packed: bytes) -> None:
-    global _packed
-    _packed = packed
+def _begin(packed: bytes, shares: Any) -> None:
+    global _packed, _shares
+    _packed, _shares = packed, shares
     follow()
 
 
-def _next(stream: np.random.Generator) -> xr.Dataset:
-    return _one(_packed, stream)
+def _next(stream: np.random.Generator, place: int) -> xr.Dataset:
+    return _one(_packed, stream, None if _shares is None else functools.partial(_shares.__setitem__, place))
 
 
-def in_processes(jobs: Jobs, workers: int) -> Found:
+def in_processes(jobs: Jobs, workers: int, running: Running | None = None) -> Found:
     """Run in worker processes of this machine, and yield each replica as it comes.
 
     Parameters
@@ -138,6 +173,8 @@ def in_processes(jobs: Jobs, workers: int) -> Found:
     jobs : Jobs
     workers : int, >= 1
         Processes.
+    running : callable (share), optional
+        Told a few times a second how much of the replicas that run is done, all together.
 
     Raises
     ------
@@ -148,12 +185,27 @@ def in_processes(jobs: Jobs, workers: int) -> Found:
     before = set(multiprocessing.active_children())
     # spawn, not fork: numba's and BLAS' threads do not survive a fork
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(packed,))
+    shares: Any = None if running is None else context.RawArray("d", len(jobs.streams))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(packed, shares))
     clean, came, broken = False, 0, None
+    due = _clock()
+    ended: queue.SimpleQueue[Future[xr.Dataset]] = queue.SimpleQueue()
+    futures: dict[Future[xr.Dataset], tuple[int, int]] = {}
     try:
-        futures = {pool.submit(_next, stream): number for number, stream in jobs.streams.items()}
-        for future in as_completed(list(futures)):
-            number = futures.pop(future)
+        for place, (number, stream) in enumerate(jobs.streams.items()):
+            future = pool.submit(_next, stream, place)
+            futures[future] = number, place
+            future.add_done_callback(ended.put)
+        while futures:
+            if running is not None and due():
+                running(sum(shares))
+            try:
+                future = ended.get(timeout=_LOOK_S)
+            except queue.Empty:
+                continue
+            number, place = futures.pop(future)
+            if shares is not None:
+                shares[place] = 0.0
             try:
                 trace = future.result()
             except BrokenProcessPool as error:

@@ -20,7 +20,7 @@ from .stages import Cache, Result, Workers, check_writable, to_json, write_text
 if TYPE_CHECKING:
     from ..physics.barriers import Barrier
 
-__all__ = ["Campaign", "Progress", "Stages", "attempt", "barrier_row", "finish", "part", "prepared"]
+__all__ = ["Campaign", "Progress", "Stages", "attempt", "barrier_row", "finish", "part", "prepared", "publish"]
 
 Progress = Callable[[str, int, int, str], None]
 """Called with a stage, what of it is done, all of it, and a note: ``"cached"``, ``"done"`` or nothing."""
@@ -285,6 +285,22 @@ def finish(
         step(3, steps)
         write_text(page, job.folder / "report.html")
         step(4, steps)
+
+
+def publish(results: Mapping[str, Any], folder: Path, draw: Callable[[Any, Path], object]) -> None:
+    """Write the JSON of a job that has no report, and its picture, named after it: both or neither of another job's.
+
+    Parameters
+    ----------
+    results : mapping
+        ``job`` names the files.
+    folder : Path
+    draw : callable (results, file)
+        Writes the picture.
+    """
+    with _alone(folder):
+        write_text(to_json(results, indent=1) + "\n", folder / f"{results['job']}.json")
+        draw(results, folder / f"{results['job']}.png")
 
 
 @contextlib.contextmanager

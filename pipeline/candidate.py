@@ -132,8 +132,8 @@ def confirmed(card: Device, chosen: Mapping[str, float], s: Any, number: int) ->
     -------
     dict
         Of :meth:`halidrift.pipeline.chain.Network.run` with ``ladder``, means of three trainings; ``memory_s``; three
-        parameters of the fitted cell, ``warnings`` of the fit, and ``cell`` as plain data; or ``failure``, in words, where
-        the device does not switch or the model does not hold.
+        parameters of the fitted cell, ``warnings`` of the fit, and ``cell`` as plain data. Or ``failure``, in words,
+        where the device does not switch or the model does not hold.
     """
     from ..compact import Volatile
 

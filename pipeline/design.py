@@ -23,11 +23,11 @@ from ..physics.database import Database
 from ..physics.device import Device
 from ..physics.errors import InputError, ValidityError
 from . import chain
-from .campaign import Progress, prepared
+from .campaign import Progress, prepared, publish
 from .candidate import Conditions, card_of, confirmed, played
 from .explain import DEVICE_LEVELS, NETWORK_LEVELS, batches, device_link, reference_cell
 from .sensitivity import Input, Surrogate, latin_hypercube, values
-from .stages import Cache, Workers, to_json, write_text
+from .stages import Cache, Workers
 
 __all__ = ["STAGES", "Conditions", "Settings", "design", "near_barriers", "variables"]
 
@@ -338,8 +338,7 @@ def design(
     }
     from .figures.explain import save_map
 
-    write_text(to_json(results, indent=1) + "\n", folder / "design.json")
-    save_map(results, folder / "design.png")
+    publish(results, folder, save_map)
     return results
 
 

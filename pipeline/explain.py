@@ -20,9 +20,9 @@ from ..physics.citations import citations
 from ..physics.device import Device
 from ..physics.errors import InputError, ValidityError
 from . import chain
-from .campaign import Progress, prepared
+from .campaign import Progress, prepared, publish
 from .sensitivity import Indices, Input, Surrogate, latin_hypercube, sobol, values
-from .stages import Cache, Workers, to_json, write_text
+from .stages import Cache, Workers
 
 __all__ = [
     "RESOLVED",
@@ -715,8 +715,7 @@ def explain(
     }
     from .figures.explain import save_bars
 
-    write_text(to_json(results, indent=1) + "\n", folder / "explain.json")
-    save_bars(results, folder / "explain.png")
+    publish(results, folder, save_bars)
     step("indices")(1, 1)
     return results
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import xarray as xr
 
@@ -30,6 +30,7 @@ def report(
     criterion: float = 3.0,
     use_K: float = 300.0,
     rectification_V: float = 0.5,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Compute every figure of merit that the traces allow.
 
@@ -59,6 +60,9 @@ def report(
     use_K : float, K, > 0
         Temperature to which retention is extrapolated.
     rectification_V : float, V, > 0
+
+    progress : callable (done, kinds), optional
+        Called at first and after each kind of figure.
 
     Returns
     -------
@@ -100,10 +104,15 @@ def report(
     state = Progress(sort(several(given)), options)
     merits: list[Merit] = []
     missing: list[Missing] = []
-    for name, compute in (device_rows.ROWS | synapse_rows.ROWS).items():
+    rows = device_rows.ROWS | synapse_rows.ROWS
+    for done, (name, compute) in enumerate(rows.items()):
+        if progress is not None:
+            progress(done, len(rows))
         try:
             merits += list(compute(state))
         except HalidriftError as error:
             got = getattr(error, "got", None)
             missing.append(Missing(name, error.what + ("" if got is None else f" ({got})")))
+    if progress is not None:
+        progress(len(rows), len(rows))
     return Report(tuple(merits), tuple(missing), **state.kept)

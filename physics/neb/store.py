@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import InputError
+from ..files import unwritable
 from .band import Band, Settings
 from .hop import MigrationBarrier
 
@@ -27,7 +29,7 @@ def _open(store: str | os.PathLike[str]) -> Any:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path.parent} could not be made", got=str(error)) from error
+        raise unwritable(f"{path.parent} could not be made", error) from error
     # SQLite locks the file itself; the lock file of ASE would outlive a killed process
     return connect(path, type="db", use_lock_file=False)
 
@@ -89,9 +91,16 @@ def keep(store: str | os.PathLike[str], run: MigrationBarrier) -> None:
                     data={"report": report} if number == 0 else {},
                 )
     except (OSError, sqlite3.Error) as error:
-        raise OutputError(
-            f"{store} could not be written", got=str(error), action="Choose a folder that you may write to"
-        ) from error
+        raise unwritable(f"{store} could not be written", _of_system(error)) from error
+
+
+def _of_system(error: OSError | sqlite3.Error) -> OSError:
+    """What SQLite says, in the system's words if the disk is full."""
+    if isinstance(error, OSError):
+        return error
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return OSError(errno.EIO, str(error))
 
 
 def stored(

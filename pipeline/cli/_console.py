@@ -6,9 +6,10 @@ import functools
 import inspect
 import json
 import logging
+import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ from rich.console import Console
 from ...physics.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 __all__ = [
     "Dask",
@@ -35,6 +36,7 @@ __all__ = [
     "out",
     "page",
     "quietly",
+    "staged",
     "told",
     "working",
 ]
@@ -173,8 +175,9 @@ def bars() -> Progress:
         Progress,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
+
+    from ._left import Left
 
     console = told()
     return Progress(
@@ -183,11 +186,35 @@ def bars() -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        Left(),
         TextColumn("{task.fields[note]}", markup=False),
         console=console,
         disable=not console.is_terminal or console.quiet,
+        speed_estimate_period=math.inf,  # else nothing is known of parts that take longer than it
     )
+
+
+@contextmanager
+def staged(names: Mapping[str, str] | None = None) -> Iterator[Callable[..., None]]:
+    """A bar for each stage of a job, from its begin on: a function to tell (stage, done, parts, note).
+
+    Parts that are done when a stage is told of first were known before. `names` are other words for the stages. With
+    a note the stage is over, be it one that was not computed.
+    """
+    with bars() as shown:
+        tasks: dict[str, TaskID] = {}
+        sizes: dict[str, int] = {}
+
+        def tell(stage: str, done: int, parts: int, note: str = "") -> None:
+            if stage not in tasks:
+                words = stage if names is None else names[stage]
+                tasks[stage] = shown.add_task(words, total=parts, completed=done, known=done, note=note)
+            elif note:
+                done = parts = max(parts, sizes[stage])
+            sizes[stage] = parts
+            shown.update(tasks[stage], completed=done, total=parts, note=note)
+
+        yield tell
 
 
 def now_and_then(tell: Callable[[float], None], every_s: float = 0.1) -> Callable[[float], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from ._console import Json, check_files, give, measured, on_stdout, out, page, working
+from ._console import Json, check_files, give, measured, on_stdout, out, page, staged
 
 if TYPE_CHECKING:
     from ...compact.characterise import Merit, Report
@@ -58,7 +59,7 @@ def characterise(
 
     check_files(plot=plot, json=json_file)
     recorded = [traces.read(file) for file in files]
-    with working("characterise"):
+    with staged() as tell:
         found = report(
             recorded,
             read_V=read,
@@ -72,6 +73,7 @@ def characterise(
             retention_fraction=retention_fraction,
             criterion=criterion,
             use_K=use,
+            progress=functools.partial(tell, "figures of merit"),
         )
     if not on_stdout(json_file):
         _print(found)

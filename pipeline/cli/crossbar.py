@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from ...physics.errors import InputError
-from ._console import Json, bars, check_files, give, measured, on_stdout, out, working
+from ._console import Json, check_files, give, measured, on_stdout, out, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,9 @@ def crossbar(
             action="Add --samples 100, or leave the spread out",
         )
     cells, term = _law(law, voltage, nonlinearity, rectification, saturation_A)
-    with working("crossbar"):
+    with staged() as tell:
         found = _results(
+            tell,
             size=size,
             line_ohm=line_ohm,
             low_ohm=low_ohm,
@@ -92,8 +94,8 @@ def crossbar(
     if samples:
         from ..crossbar import Spread, read_distribution
 
-        with bars() as shown:
-            task = shown.add_task("arrays drawn", total=samples, note="")
+        with staged() as tell:
+            tell("arrays drawn", 0, samples)
             drawn = read_distribution(
                 Spread(low_ohm, high_ohm, low_spread, high_spread),
                 size,
@@ -106,7 +108,7 @@ def crossbar(
                 driver_ohm=driver_ohm,
                 sense_ohm=0.0,
                 rng=seed,
-                progress=lambda done, _: shown.update(task, completed=done),
+                progress=functools.partial(tell, "arrays drawn"),
             )
         names = ("threshold_A", "bit_error", "bit_error_standard_error")
         found["drawn"] = {name: float(drawn.attrs[name]) for name in names}
@@ -156,6 +158,7 @@ def _law(
 
 
 def _results(
+    tell: Callable[[str, int, int], None],
     *,
     size: int,
     line_ohm: float,
@@ -183,24 +186,35 @@ def _results(
         ohm = float(margins.pull_up_ohm(low_ohm, high_ohm, size, pull_up, factors=factors))
     lines: dict[str, Any] = {"word_segment_ohm": line_ohm, "bit_segment_ohm": line_ohm, "driver_ohm": driver_ohm}
     common: dict[str, Any] = {"pull_up_ohm": ohm, "scheme": scheme, "voltage_V": voltage_V, "law": cells}
+    solved = f"{size} x {size} array"
+    tell(solved, 0, 3)
     G = np.full((size, size), 1.0 / low_ohm)
     G[0, -1] = 1.0 / high_ohm
     sense = np.zeros(size)
     sense[-1] = ohm
     array = Crossbar(cells(G), line_ohm, line_ohm, driver_ohm, sense)
     reading = array.read((0, size - 1), voltage_V, scheme)
+    tell(solved, 1, 3)
     table = disturb(array, (0, size - 1), voltage_V, scheme)
+    tell(solved, 2, 3)
+    found_margin = network_margin(low_ohm, high_ohm, size, **lines, **common)
+    tell(solved, 3, 3)
     named = pull_up if pull_up in margins.PULL_UPS else ohm
     sized: dict[str, Any] = {**common, "margin": margin, "pull_up_ohm": ohm}
     if isinstance(named, str):  # for each size its own
         sized["pull_up_ohm"] = lambda N: float(margins.pull_up_ohm(low_ohm, high_ohm, N, named, factors=factors))
+
+    def largest(stage: str, **options: Any) -> int:
+        told = functools.partial(tell, stage)
+        return network_maximum_size(low_ohm, high_ohm, progress=told, **options, **sized)
+
     return {
         "size": size,
         "line_ohm": line_ohm,
         "scheme": scheme,
         "voltage_V": voltage_V,
         "pull_up_ohm": ohm,
-        "margin": network_margin(low_ohm, high_ohm, size, **lines, **common),
+        "margin": found_margin,
         "margin_ideal_lines": lumped_margin(low_ohm, high_ohm, size, **common),
         "margin_equation_2": float(margins.read_margin(low_ohm, high_ohm, size, pull_up_ohm=ohm, factors=factors)),
         "current_A": reading.current_A,
@@ -211,8 +225,8 @@ def _results(
         "line_power_W": reading.fields.attrs["line_power_W"],
         "error_A": reading.fields.attrs["error_A"],
         "least_margin": margin,
-        "maximum_size": network_maximum_size(low_ohm, high_ohm, largest=512, **lines, **sized),
-        "maximum_size_ideal_lines": network_maximum_size(low_ohm, high_ohm, largest=10_000, **sized),
+        "maximum_size": largest("largest size", largest=512, **lines),
+        "maximum_size_ideal_lines": largest("largest size, ideal lines", largest=10_000),
         "maximum_size_equation_2": margins.maximum_size(
             low_ohm, high_ohm, pull_up=named, factors=factors, margin=margin
         ),

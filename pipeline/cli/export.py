@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ...physics.errors import InputError
-from ._console import Json, give, on_stdout, told, working
+from ._console import Json, bars, give, now_and_then, on_stdout, told
 from ._console import out as stdout
 
 _SUFFIX = {"ngspice": "sp", "verilog-a": "va"}
@@ -69,9 +69,10 @@ def export(
     from ...physics.protocols import Protocol, quantity
 
     default = "triangle peaks=1V rate=1V/s compliance=1uA"
+    played = Protocol.parse(waveform or default).waveform()
     file = bench.write(
         model,
-        Protocol.parse(waveform or default).waveform(),
+        played,
         out,
         name=name,
         language=to,
@@ -82,8 +83,14 @@ def export(
     record["file"] = str(file)
     said.print(f"{type(model).__name__}: {file}", soft_wrap=True, markup=False)
     if run:
-        with working("ngspice"):
-            trace = bench.run(file)
+        with bars() as shown:
+            task = shown.add_task("ngspice", total=100, note="% of the simulated time")
+
+            def tell(time_s: float) -> None:
+                shown.update(task, completed=100.0 * time_s / played.duration_s)
+
+            trace = bench.run(file, progress=now_and_then(tell))
+            shown.update(task, completed=100)
         low, high = float(trace.conductance.min()), float(trace.conductance.max())
         largest = float(abs(trace.current).max())
         record |= {"lowest_conductance_S": low, "highest_conductance_S": high, "largest_current_A": largest}

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ...physics.errors import InputError
 from ._complete import models
-from ._console import Json, check_files, give, measured, on_stdout, page, told, working
+from ._console import Json, check_files, give, measured, on_stdout, page, staged, told
 from ._console import out as stdout
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def fit(
     )
     quiet = on_stdout(json_file)
     _report(found, every, quiet)
-    with working(f"fit of {chosen.__name__}"):
-        cell = fit_measured(chosen, found, fixed=held, resamples=resamples)
+    with staged() as tell:
+        cell = fit_measured(chosen, found, fixed=held, resamples=resamples, progress=tell)
     record = {**cell.to_dict(), "cleaning": found.report.to_list()}
     if not quiet:
         _print(cell, found)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...physics.errors import ConvergenceError, InputError
-from ._console import Json, failed, give, on_stdout, page, told
+from ._console import Json, bars, failed, give, on_stdout, page, told
 from ._console import out as stdout
 
 if TYPE_CHECKING:
@@ -122,25 +122,33 @@ def neb(
         citations.cite(theory.source, data_dirs=(folder,) if folder.is_dir() else ())
     store = out / STORE
     done: list[Any] = []
+    before: list[Any] = []
     stage: list[Any] = ["", 0, 0.0]
-    with _status() as status:
+    with bars() as shown:
+        task = shown.add_task("runs", total=len(repeats) * seeds, note="")
 
         def tell(what: str, step: int, force: float) -> None:
             if what != stage[0] or step < stage[1]:
                 passed()
             stage[:] = [what, step, force]
             size = "x".join(map(str, repeats[min(len(done) // seeds, len(repeats) - 1)]))
-            status.update(f"{size}, seed {seed + len(done) % seeds}: {what}, step {step}, {force:.3f} eV/angstrom")
+            now = f"{size}, seed {seed + len(done) % seeds}: {what}, step {step}, {force:.3f} eV/angstrom"
+            shown.update(task, note=now)
 
         def passed() -> None:
             if stage[0]:
-                status.console.print(f"  {stage[0]}: {stage[1]} steps, {stage[2]:.3f} eV/angstrom", style="dim")
+                shown.console.print(f"  {stage[0]}: {stage[1]} steps, {stage[2]:.3f} eV/angstrom", style="dim")
             stage[:] = ["", 0, 0.0]
 
         def finished(run: MigrationBarrier | Failure, known: bool) -> None:
             passed()
             done.append(run)
-            status.console.print(_line(run, known), soft_wrap=True, markup=False)
+            if known:  # tells nothing of how long the others take
+                before.append(run)
+                shown.update(task, total=len(repeats) * seeds - len(before))
+            else:
+                shown.update(task, advance=1)
+            shown.console.print(_line(run, known), soft_wrap=True, markup=False)
 
         try:
             series = physics.finite_size(
@@ -157,7 +165,7 @@ def neb(
                 finished=finished,
             )
         except KeyboardInterrupt:
-            status.stop()
+            shown.stop()
             kept = sum(not hasattr(run, "reason") for run in done)
             failed().print(
                 f"Interrupted. {kept} finished runs are kept in {store}; the same command continues from there.",
@@ -253,13 +261,6 @@ def _repeat(text: str) -> tuple[int, int, int]:
     if len(parts) != 3 or not all(part.isdigit() and int(part) >= 1 for part in parts):
         raise InputError("--repeat is not a supercell", got=text, allowed="3, or 3x3x2")
     return int(parts[0]), int(parts[1]), int(parts[2])
-
-
-def _status() -> Any:
-    """A line that says what is going on; on a terminal only."""
-    from rich.status import Status
-
-    return Status("starting", console=told())
 
 
 def _line(run: MigrationBarrier | Failure, known: bool) -> str:

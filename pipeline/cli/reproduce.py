@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from ._complete import cards
-from ._console import Json, Workers, bars, failed, give, on_stdout, page
+from ._console import Json, Workers, failed, give, on_stdout, page, staged
 from ._console import out as stdout
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
 
 reproduce_app = typer.Typer(help="Reproduce a paper.", no_args_is_help=True)
 
@@ -95,27 +92,23 @@ def reproduce_kim2019(
 def _run(stages: Mapping[str, str], out: Path, work: Callable[[Any], Any]) -> Any:
     """The finished job; bars while it runs, and on Ctrl-C what is finished."""
     finished: list[str] = []
-    with bars() as shown:
-        tasks: dict[str, TaskID] = {}
+    try:
+        with staged(stages) as show:
 
-        def tell(stage: str, done: int, total: int, note: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = shown.add_task(stages[stage], total=total, note="")
-            shown.update(tasks[stage], completed=done, total=total, note=note)
-            if note:
-                finished.append(stage)
+            def tell(stage: str, done: int, total: int, note: str) -> None:
+                show(stage, done, total, note)
+                if note:
+                    finished.append(stage)
 
-        try:
             return work(tell)
-        except KeyboardInterrupt:
-            shown.stop()
-            kept = ", ".join(finished) or "none"
-            failed().print(
-                f"Interrupted. Finished stages: {kept}. They are kept in {out}; the same command continues from there.",
-                style="yellow",
-                soft_wrap=True,
-            )
-            raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        kept = ", ".join(finished) or "none"
+        failed().print(
+            f"Interrupted. Finished stages: {kept}. They are kept in {out}; the same command continues from there.",
+            style="yellow",
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
 
 
 def _finish(job: Any, title: str, json_file: Path | None) -> None:

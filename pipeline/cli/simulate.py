@@ -16,6 +16,8 @@ from ._console import Dask, Json, Workers, bars, check_files, failed, give, meas
 from ._console import out as stdout
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from ...physics.waveform import Waveform
 
 kmc_app = typer.Typer(help="Kinetic Monte Carlo of the filament.", no_args_is_help=True)
@@ -176,35 +178,67 @@ def _synapse(trace: Any) -> None:
     stdout().print("  " + ", ".join(words), soft_wrap=True, markup=False)
 
 
-def _play(
-    members: list[_Member],
-    replicas: int,
-    run: Callable[[_Member, Callable[[int, int], None]], Any],
-    json_file: Path | None,
-    *,
-    by_instant: bool = False,
-) -> None:
-    """Run a series with one bar for all of it; Ctrl-C says what is finished.
+class _Bar:
+    """One bar for a series.
 
-    The bar counts replicas, or reported instants: those lie close where the voltage moves, which is where the work is.
+    It counts reported instants, of all replicas: those lie close where the voltage moves, which is where the work is.
     """
+
+    def __init__(self, shown: Progress, members: list[_Member], replicas: int, finished: _Finished):
+        self.shown, self.replicas, self.finished = shown, replicas, finished
+        self.before = 0  # instants of the members that are finished
+        self.task = shown.add_task("", total=replicas * sum(m.waveform.times_s.size for m in members), note="")
+
+    def begin(self, member: _Member) -> None:
+        """The next member of the series."""
+        self.times = member.waveform.times_s
+        self.kept, self.live = member.store is not None, False
+        self.finished.replicas = 0
+        self.shown.update(self.task, description=member.label)
+        self._move(0.0)
+
+    def end(self) -> None:
+        """The member is finished."""
+        self.finished.replicas = self.replicas
+        self._move(self.replicas)
+        self.before += self.replicas * self.times.size
+
+    def instant(self, time_s: float) -> None:
+        """A single run is at this simulated time."""
+        self._move(int(self.times.searchsorted(time_s, side="right")) / self.times.size)
+
+    def replica(self, done: int, _: int) -> None:
+        """So many replicas are finished, be it those that a store holds from before."""
+        self.finished.replicas = done
+        if self.kept and not self.live:
+            self.shown.update(self.task, known=self.before + done * self.times.size)
+        self.kept = False
+        if not self.live:  # else the next look at those that run counts this one too
+            self._move(done)
+
+    def running(self, share: float) -> None:
+        """So much is done of the replicas that run."""
+        self.live = True
+        self._move(self.finished.replicas + share)
+
+    def _move(self, replicas: float) -> None:
+        many = f", {self.finished.replicas} of {self.replicas} devices finished" if self.replicas > 1 else ""
+        at = self.before + round(replicas * self.times.size)
+        self.shown.update(self.task, completed=at, note=f"instants{many}")
+
+
+def _play(members: list[_Member], replicas: int, run: Callable[[_Member, _Bar], Any], json_file: Path | None) -> None:
+    """Run a series with one bar for all of it; Ctrl-C says what is finished."""
     from ...physics import trace as traces
 
     finished, rows = _Finished(), []
-    sizes = [m.waveform.times_s.size if by_instant else replicas for m in members]
     with bars() as shown:
-        task = shown.add_task("", total=sum(sizes), note="instants" if by_instant else "")
+        bar = _Bar(shown, members, replicas, finished)
         try:
-            for i, member in enumerate(members):
-                shown.update(task, description=member.label)
-                finished.replicas = 0
-
-                def tell(done: int, _: int, before: int = sum(sizes[:i])) -> None:
-                    finished.replicas = done
-                    shown.update(task, completed=before + done)
-
-                trace = run(member, tell)
-                tell(sizes[i], sizes[i])
+            for member in members:
+                bar.begin(member)
+                trace = run(member, bar)
+                bar.end()
                 if member.out is not None:
                     traces.write(trace, member.out)
                 finished.members.append(member.label)
@@ -246,16 +280,6 @@ def _interrupted(members: list[_Member], replicas: int, finished: _Finished) -> 
         else:
             words[-1] += f" and kept in {member.store}; the same command continues from there."
     return " ".join(words)
-
-
-def _by_instant(member: _Member, tell: Callable[[int, int], None]) -> Callable[[float], None]:
-    """Tell of a simulated time as of so many of the reported instants."""
-    times = member.waveform.times_s
-
-    def told(time_s: float) -> None:
-        tell(int(times.searchsorted(time_s, side="right")), times.size)
-
-    return now_and_then(told)
 
 
 @kmc_app.command("run")
@@ -318,10 +342,10 @@ def kmc_run(
 
     single = replicas == 1 and store is None and dask is None
 
-    def run(m: _Member, progress: Callable[[int, int], None]) -> Any:
+    def run(m: _Member, bar: _Bar) -> Any:
         model = models[m.temperature_K, m.electrode]
         if single:
-            return model.simulate(m.waveform, rng=seed, progress=_by_instant(m, progress))
+            return model.simulate(m.waveform, rng=seed, progress=now_and_then(bar.instant))
         return ensemble.run(
             model,
             m.waveform,
@@ -330,10 +354,11 @@ def kmc_run(
             processes=processes,
             dask=dask,
             store=m.store,
-            progress=progress,
+            progress=bar.replica,
+            running=bar.running,
         )
 
-    _play(members, replicas, run, json_file, by_instant=single)
+    _play(members, replicas, run, json_file)
 
 
 @kmc_app.command("draw")
@@ -547,8 +572,8 @@ def _continuum(
 
     models = [made(m) for m in members]
 
-    def run(m: _Member, progress: Callable[[int, int], None]) -> Any:
-        trace = models[members.index(m)].simulate(m.waveform, progress=_by_instant(m, progress))
+    def run(m: _Member, bar: _Bar) -> Any:
+        trace = models[members.index(m)].simulate(m.waveform, progress=now_and_then(bar.instant))
         if plot is not None:
             from ..figures import save
             from ..figures.trace import overview
@@ -558,7 +583,7 @@ def _continuum(
             said.print(f"Picture: {save(overview(trace), file)}", soft_wrap=True, markup=False)
         return trace
 
-    _play(members, 1, run, json_file, by_instant=True)
+    _play(members, 1, run, json_file)
 
 
 def _check_plot(plot: Path, series: bool) -> None:

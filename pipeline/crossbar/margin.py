@@ -481,6 +481,7 @@ def network_maximum_size(
     word_segment_ohm: float = 0.0,
     bit_segment_ohm: float = 0.0,
     driver_ohm: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> int:
     """Largest N whose network reads with more than `margin`, found by doubling and halving.
@@ -494,6 +495,9 @@ def network_maximum_size(
     largest : int, optional
         Where the search ends; 10 million without line resistance (see :func:`lumped_margin`), 512 with.
     word_segment_ohm, bit_segment_ohm, driver_ohm : float, ohm, >= 0
+    progress : callable (done, most), optional
+        Called at first and after each array that was solved, with how many will be at most: what doubling and halving
+        up to `largest` would take, and once an array does not read, what the halving below it takes.
     **options
         scheme, voltage_V, law, tolerance: as in :func:`lumped_margin`.
 
@@ -512,20 +516,32 @@ def network_maximum_size(
     ideal = not any(lines.values())
     limit = largest if largest is not None else 10**7 if ideal else 512
 
+    tell: Callable[[int, int], None] = (lambda *_: None) if progress is None else progress
+
     def reads(N: int) -> bool:
         pull = pull_up_ohm(N) if callable(pull_up_ohm) else pull_up_ohm
         if ideal:
             return lumped_margin(low_ohm, high_ohm, N, pull_up_ohm=pull, **options) > margin
         return network_margin(low_ohm, high_ohm, N, pull_up_ohm=pull, **lines, **options) > margin
 
-    low, high = 1, 2
+    low, high, done = 1, 2, 0
+    most = 2 * max(math.ceil(math.log2(limit)), 1) - 1
+    tell(done, most)
     while reads(high):  # from below: the network of a far too large array loses digits
+        done += 1
         low, high = high, min(2 * high, limit)
         if low >= limit:
+            tell(done, done)
             return limit
+        tell(done, most)
+    done += 1
+    most = done + math.ceil(math.log2(high - low))
+    tell(done, most)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if reads(middle) else (low, middle)
+        done += 1
+        tell(done, most if high - low > 1 else done)
     return low
 
 

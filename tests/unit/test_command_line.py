@@ -234,11 +234,11 @@ def test_quiet_does_not_outlive_its_command(run):
 
 def test_bars_only_on_a_terminal(monkeypatch, capsys):
     """And they know how much is left."""
-    from rich.progress import TimeRemainingColumn
+    from halidrift.pipeline.cli._left import Left
 
     shown = _console.bars()
     assert shown.disable
-    assert any(isinstance(column, TimeRemainingColumn) for column in shown.columns)
+    assert any(isinstance(column, Left) for column in shown.columns)
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     assert not _console.bars().disable
     monkeypatch.setitem(_console._state, "quiet", True)

@@ -16,12 +16,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from ase.build import bulk
 
 import halidrift
 from halidrift import Waveform, trace
@@ -37,7 +39,9 @@ from halidrift.physics.errors import (
     OutputError,
     ValidityError,
 )
+from halidrift.physics.neb import stored
 from halidrift.pipeline import cli, stages
+from halidrift.pipeline.campaign import publish
 
 
 def benchmark():
@@ -378,6 +382,48 @@ def test_every_writer_tells_of_a_full_disk_and_leaves_nothing(run, disk, tmp_pat
         assert run(*command)[0] == 0
         assert (place / name).exists()
         monkeypatch.chdir(tmp_path)
+
+
+def test_a_full_disk_costs_a_band_the_run_that_could_not_be_kept(run, disk, tmp_path):
+    bulk("Cu", cubic=True).write(tmp_path / "cu.cif")
+    command = ["neb", "--structure", tmp_path / "cu.cif", "--species", "V_Cu", "--calculator", "emt", "--images", "1"]
+    command += ["--fmax", "0.1", "--relax-fmax", "0.05", "--seeds", "1", "--out"]
+    with disk(1 << 20) as place:
+        fill(place)
+        code, told = run(*command, place / "out")
+        assert (code, "No space left on device" in told) == (1, True), told
+        assert "Free some space and run the same command again" in told
+        empty(place)
+        assert run(*command, place / "out")[0] == 0
+        assert len(stored(place / "out" / "neb.db")) == 1
+
+
+def test_the_picture_of_a_job_belongs_to_its_json(tmp_path):
+    """Of two with different settings in one folder the later waits between the two files of the other."""
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(results, file):
+        begun.set()
+        assert go.wait(30)
+        file.write_text(str(results["n"]))
+
+    first = threading.Thread(target=publish, args=({"job": "explain", "n": 1}, tmp_path, slow))
+    second = threading.Thread(
+        target=publish,
+        args=({"job": "explain", "n": 2}, tmp_path, lambda results, file: file.write_text(str(results["n"]))),
+    )
+    first.start()
+    assert begun.wait(30)
+    second.start()
+    second.join(0.5)  # five looks at the lock
+    assert second.is_alive()
+    assert json.loads((tmp_path / "explain.json").read_text())["n"] == 1
+    go.set()
+    for one in (first, second):
+        one.join(30)
+    assert json.loads((tmp_path / "explain.json").read_text())["n"] == 2
+    assert (tmp_path / "explain.png").read_text() == "2"
+    assert not left(tmp_path)
 
 
 @pytest.mark.parametrize(
