@@ -88,7 +88,13 @@ def volatile_iv(sweep: xr.Dataset, reverse: xr.Dataset, gold: xr.Dataset | None,
     _current(ax, _runs(reverse)[:1], COLOURS["vermillion"], "Ag, 0 to -2 to 0 V", linewidth=1.6)
     if gold is not None:
         _current(ax, _runs(gold)[:1], COLOURS["orange"], "Au, 0 to 2 to 0 V", linewidth=1.6, linestyle="--")
-    ax.axhline(compliance_A, color=COLOURS["grey"], linewidth=0.8, linestyle=":", label="compliance 1 µA")
+    ax.axhline(
+        compliance_A,
+        color=COLOURS["grey"],
+        linewidth=0.8,
+        linestyle=":",
+        label=f"compliance {number(compliance_A, 'A')}",
+    )
     ax.set_yscale("log")
     ax.set_xlabel("source voltage (V)")
     ax.set_ylabel("|current| (A)")

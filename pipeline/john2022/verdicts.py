@@ -413,7 +413,8 @@ def _nonvolatile(add: Any, stages: Mapping[str, Result], settings: Any) -> None:
     )
     for name, stage, result in (("KMC", "kmc_nonvolatile", kmc), ("continuum", "fem", fem)):
         currents, conductances = programmed(result)
-        text = "; ".join(f"{k}: {v}" for k, v in result.data["failures"].items() if k.startswith(("loop_", "set_")))
+        lost = {k: v for k, v in result.data["failures"].items() if k.startswith(("loop_", "set_")) and k != "set_gold"}
+        text = "; ".join(f"{k}: {v}" for k, v in lost.items())
         if np.unique(currents).size < 3:
             law: dict[str, float | None] = {"exponent": None, "exponent_error": None, "r2": None}
         else:

@@ -52,8 +52,8 @@ def series(job: Campaign, film: str, protocol: str) -> tuple[np.ndarray, np.ndar
     Returns
     -------
     varied : array, shape (n,)
-        Interval (s), frequency (Hz), amplitude (V, negative), width (s) or number of spikes (1); of the last three
-        empty if the run failed.
+        Interval (s), frequency (Hz), amplitude (V, negative), width (s) or number of spikes (1); empty if
+        the runs failed.
     index : array, shape (n,), 1
         A_n / A_1.
     """
@@ -65,7 +65,7 @@ def series(job: Campaign, film: str, protocol: str) -> tuple[np.ndarray, np.ndar
             if name.startswith(f"n{film}-{protocol}_"):
                 value = factor * float(name.split("_")[-1].removesuffix(unit))
                 found.append((value, float(plasticity.indices(run)[-1])))
-        x, y = np.array(sorted(found)).T
+        x, y = np.array(sorted(found)).reshape(-1, 2).T
         return x, y
     trace = kept.get(f"n{film}-{protocol}")
     if trace is None:
