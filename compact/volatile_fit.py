@@ -62,6 +62,13 @@ def fit_volatile(
         Bib keys of the traces.
     resamples : int, >= 0
         Bootstrap resamples of the runs for standard errors.
+    progress : callable (stage, done, parts), optional
+        As for :func:`halidrift.compact.fit`.
+
+    Returns
+    -------
+    Volatile
+        Its warnings begin with what it does not describe.
 
     Raises
     ------
