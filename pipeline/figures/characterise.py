@@ -58,7 +58,9 @@ def _wide(found: Distribution) -> bool:
 
 def _probability(ax: Axes, found: Sequence[Distribution]) -> None:
     """Cumulative distributions of one unit; a normal law is straight, a log-normal one if the axis is logarithmic."""
-    logarithmic = any(_wide(one) for one in found)
+    drawn = np.concatenate([one.values[~one.above] for one in found])
+    # together on one panel, narrow ones far apart want it too
+    logarithmic = any(_wide(one) for one in found) or bool(drawn.min() > 0 and drawn.max() > 20 * drawn.min())
     for one, hue, mark in zip(found, _HUES, _MARKS, strict=False):
         if one.above.all():
             continue
