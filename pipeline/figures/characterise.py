@@ -101,7 +101,7 @@ def _probability(ax: Axes, found: Sequence[Distribution]) -> None:
     law = "log-normal" if logarithmic else "normal"
     # beside the title: no curve crosses it there
     ax.set_title(f"line {law}, dashed Weibull", loc="right", fontsize=6.5)
-    ax.legend(fontsize=6.5, loc="lower right")
+    ax.legend(fontsize=6.5, loc="best")
 
 
 def _logarithmic(ax: Axes) -> None:
