@@ -156,7 +156,8 @@ def sort(given: list[xr.Dataset]) -> Runs:
     kept = ["voltage", "device_voltage", "current", "conductance"]
     # the rest, such as the atoms of a filament, is only carried along
     every = [
-        (device, run[kept + ["displacement_current"] * ("displacement_current" in run)]) for device, run in each(given)
+        (device, run[kept + [name for name in ("displacement_current", "lower_bound") if name in run]])
+        for device, run in each(given)
     ]
     sweeps, pulses, spikes, reads = [], [], [], []
     for _, run in every:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -15,13 +16,21 @@ from ...physics.errors import InputError
 from ...physics.retention import RetentionWarning, extrapolate
 from .context import NAN, REVIEW, Progress, need, pooled, row
 from .cycling import endurance
-from .distributions import distribution
+from .distributions import Distribution, distribution
 from .events import relaxations
 from .many import on_off_ratios, reset_voltages, set_voltages
 from .merits import Merit
 from .pieces import columns, cycles
-from .scaling import area_scaling, rate_dependence, sweep_rate
-from .sweeps import hrs_conductance, lrs_conductance, rectification, set_voltage
+from .scaling import area_scaling, rate_dependence, rates_apart, sweep_rate
+from .sweeps import (
+    both_directions,
+    first_branches,
+    holding_voltage,
+    hrs_conductance,
+    limited_at,
+    lrs_conductance,
+    set_voltage,
+)
 from .switching import switchings
 from .watches import Lifetime, retention_time
 
@@ -32,25 +41,41 @@ def _set(state: Progress) -> Iterator[Merit]:
     need(state.runs.sweeps, "a sweep to positive voltage")
     ratio = state.options.ratio
     what = f"voltage at which G exceeds {ratio:g} times its value at the start of the cycle"
-    by_rate: dict[float, list[xr.Dataset]] = {}
-    for run in state.runs.sweeps:
-        by_rate.setdefault(float(f"{sweep_rate(run):.3g}"), []).append(run)
+    rates = np.array([sweep_rate(run) for run in state.runs.sweeps])
+    numbers = rates_apart(rates)
     # the set voltage depends on the rate: what differs in it is no spread
-    for rate, runs in sorted(by_rate.items()):
+    for number in range(numbers.max() + 1):
+        runs = [run for run, n in zip(state.runs.sweeps, numbers, strict=True) if n == number]
         found = set_voltages(runs, ratio=ratio)
-        if len(by_rate) > 1:
-            found = found._replace(name=f"{found.name} at {rate:g} V/s")
-        yield state.keep(found, what, REVIEW + "3.1.4", pooled(runs))
+        if numbers.max() > 0:
+            found = found._replace(name=f"{found.name} at {np.median(rates[numbers == number]):.3g} V/s")
+        notes = _join(_unresolved(found, runs), pooled(runs))
+        yield state.keep(found, what, REVIEW + "3.1.4", notes)
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
+
+
+def _unresolved(found: Distribution, runs: Sequence[xr.Dataset]) -> str:
+    """A word where voltages of switching scatter by less than the distance of the voltages of the sweeps."""
+    events = found.values[~found.above]
+    steps = np.concatenate([np.abs(np.diff(run["voltage"].values)) for run in runs])
+    step = float(np.median(steps[steps > 0]))
+    if events.size < 2 or events.std(ddof=1) >= step:
+        return ""
+    return f"the voltage goes in steps of {step:.3g} V: interpolated, a spread below them is not resolved"
 
 
 def _reset(state: Progress) -> Iterator[Merit]:
     need(state.runs.sweeps, "a sweep to positive and then to negative voltage")
     fraction = state.options.reset_fraction
+    found = reset_voltages(state.runs.sweeps, fraction=fraction, ratio=state.options.ratio)
     yield state.keep(
-        reset_voltages(state.runs.sweeps, fraction=fraction, ratio=state.options.ratio),
+        found,
         f"magnitude of the negative voltage at which G has fallen to {fraction:g} of its value at 0 V",
         REVIEW + "3.1.4",
-        pooled(state.runs.sweeps),
+        _join(_unresolved(found, state.runs.sweeps), pooled(state.runs.sweeps)),
     )
 
 
@@ -61,7 +86,7 @@ def _on_off(state: Progress) -> Iterator[Merit]:
         on_off_ratios(state.runs.sweeps, write_V=o.write_V, read_V=o.read_V, which="read"),
         f"current at {o.read_V:g} V after over before the SET",
         "John 2022, non-volatile mode; " + REVIEW + "3.1.1",
-        pooled(state.runs.sweeps),
+        _join(_read_too_late(state), _limited(state.runs.sweeps, 1, o.read_V), pooled(state.runs.sweeps)),
     )
 
 
@@ -69,19 +94,40 @@ def _power(state: Progress) -> Iterator[Merit]:
     need(state.runs.sweeps, "a sweep that rises and returns")
     o = state.options
     found = on_off_ratios(state.runs.sweeps, write_V=o.write_V, read_V=o.read_V, which="power")
-    limited = sum(_limited(run, o.write_V) for run in state.runs.sweeps)
-    note = f"current at {o.write_V:g} V is the compliance in {limited} runs: a lower bound there" if limited else ""
-    note = "; ".join(filter(None, (note, pooled(state.runs.sweeps))))
+    note = _join(_limited(state.runs.sweeps, 0, o.write_V), pooled(state.runs.sweeps))
     yield state.keep(
         found, f"current at {o.write_V:g} V over that at {o.read_V:g} V before", "John 2022, volatile mode", note
     )
 
 
-def _limited(run: xr.Dataset, volts: float) -> bool:
-    """Whether the source held the current back at this voltage or above."""
-    source, device = run["voltage"].values, run["device_voltage"].values
-    high = source >= volts * (1 - 1e-9)
-    return bool(high.any() and (np.abs(device[high]) < 0.99 * np.abs(source[high])).any())
+def _limited(runs: Sequence[xr.Dataset], branch: int, volts: float) -> str:
+    """A word where the source held the current back at this voltage, on the way up (0) or back (1)."""
+    held = 0
+    for run in runs:
+        limits = [False]
+        for cycle in cycles(run):
+            with contextlib.suppress(InputError):
+                limits.append(limited_at(cycle, first_branches(cycle["voltage"].values)[branch], volts))
+        held += any(limits)
+    return f"current at {volts:g} V is the compliance in {held} runs: a lower bound there" if held else ""
+
+
+def _read_too_late(state: Progress) -> str:
+    """A word where cycles that set are OFF again when they are read: their numbers say nothing of the ON state."""
+    volts, windows, held = state.options.read_V, [], []
+    for run in state.runs.sweeps:
+        for cycle in cycles(run):
+            with contextlib.suppress(InputError):
+                set_voltage(cycle, ratio=state.options.ratio)
+                windows.append(lrs_conductance(cycle, read_V=volts) / hrs_conductance(cycle, read_V=volts))
+                held.append(holding_voltage(cycle))
+    late = [down for window, down in zip(windows, held, strict=True) if window < 2.0 and down > volts]
+    if not late or len(late) <= 0.5 * len(windows):
+        return ""
+    return (
+        f"{len(late)} of {len(windows)} cycles that set have relaxed before they are read at {volts:g} V: they are ON "
+        f"down to {np.median(late):.3g} V (median), read above that (--read, read_V)"
+    )
 
 
 def _states_of_sweeps(state: Progress) -> Iterator[Merit]:
@@ -104,7 +150,10 @@ def _states_of_sweeps(state: Progress) -> Iterator[Merit]:
             distribution(values, name=name, unit="S"),
             f"G at {volts:g} V on the {branch} branch of cycles that set",
             REVIEW + "3.1.1",
-            pooled(state.runs.sweeps),
+            _join(
+                *(_read_too_late(state), _limited(state.runs.sweeps, 1, volts)) * (name[0] == "L"),
+                pooled(state.runs.sweeps),
+            ),
         )
 
 
@@ -285,18 +334,36 @@ def _rectified(state: Progress) -> Iterator[Merit]:
     for run in state.runs.sweeps:
         for cycle in cycles(run, following=1):
             try:
-                found.append(rectification(cycle, read_V=volts))
+                found.append(both_directions(cycle, read_V=volts))
             except InputError as error:
                 why = error.what
     if not found:
         raise InputError(why)
+    if not any(math.isfinite(one.lrs) or math.isfinite(one.hrs) for one in found):
+        held = any("limited" in (one.lrs_doubt, one.hrs_doubt) for one in found)
+        where = f"below {volts:g} V (--rectification, rectification_V)"
+        raise InputError(
+            f"the source held the current back: compare {where}" if held else f"needs a loop beyond {volts:g} V"
+        )
     for name in ("lrs", "hrs"):
         values = [value for one in found if math.isfinite(value := getattr(one, name))]
+        doubts = [getattr(one, f"{name}_doubt") for one in found]
+        clipped, changed = doubts.count("limited"), doubts.count("changed")
+        notes = [f"{clipped} of {len(found)} left out: a current is the compliance there"] if clipped else []
+        if changed:
+            why = (
+                f"the hysteresis at -{volts:g} V is less than half of that at +{volts:g} V, as of a device that "
+                "relaxed or was reset in between"
+                if name == "lrs"
+                else "at one of the voltages it conducts as in the LRS, as of a device that switched in between"
+            )
+            notes.append(f"doubtful in {changed} of {len(values)}: {why}")
         if values:
             yield state.keep(
                 distribution(values, name=f"rectification ratio, {name.upper()}", unit="1"),
                 f"I(+{volts:g} V) / |I(-{volts:g} V)|",
                 REVIEW + "5.2",
+                _join(*notes),
             )
 
 

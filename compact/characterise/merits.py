@@ -90,6 +90,8 @@ class Report:
     decays : tuple of (array, array, DecayLaw)
         Time after the last spike, s, weight, and what they give.
     states : States or None
+    state_names : tuple of str
+        What programmed each level of `states`, in their order.
     area : AreaScaling or None
     areas_m2, area_conductance_S : array, shape (devices,), m^2 and S
     rate : RateDependence or None
@@ -106,6 +108,7 @@ class Report:
     facilitation: Facilitation | None = None
     decays: tuple[tuple[Array, Array, DecayLaw], ...] = ()
     states: States | None = None
+    state_names: tuple[str, ...] = ()
     area: AreaScaling | None = None
     areas_m2: Array = field(default_factory=lambda: np.array([]))
     area_conductance_S: Array = field(default_factory=lambda: np.array([]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...physics import trace as traces
 from ...physics.errors import InputError
 
-__all__ = ["columns", "crossing", "cycles", "each", "runs", "several", "stretches", "work"]
+__all__ = ["columns", "crossing", "cycles", "each", "limited", "runs", "several", "stretches", "work"]
 
 Array = NDArray[np.float64]
 _COLUMNS = ("voltage", "current", "conductance")
@@ -156,6 +156,24 @@ def columns(trace: xr.Dataset) -> tuple[NDArray[np.float64], ...]:
             action="Drop the instants at voltages too small to read",
         )
     return time, voltage, current, np.maximum(conductance, 1e-300)
+
+
+def limited(trace: xr.Dataset) -> NDArray[np.bool_]:
+    """Instants at which the source held the current back, so that it is a lower bound.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run. A simulation has the voltage of the device below that of the source there; a measurement, which rarely
+        knows it, says so in ``lower_bound``.
+
+    Returns
+    -------
+    array of bool, shape (time,)
+    """
+    source, device = (np.abs(trace.variables[name].values) for name in ("voltage", "device_voltage"))
+    held = device < 0.99 * source
+    return held | (trace.variables["lower_bound"].values > 0) if "lower_bound" in trace.variables else held
 
 
 def crossing(x: NDArray[np.float64], y: NDArray[np.float64], i: int, level: float) -> float:

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...physics.errors import InputError
-from .pieces import columns, crossing
+from .pieces import columns, crossing, limited
 
 __all__ = [
     "OnOff",
@@ -50,11 +50,17 @@ class Rectification(NamedTuple):
         I(+V) / I(-V) in each state; below 1 where the current is larger at negative voltage. nan where the sweep does
         not pass both voltages in that state.
     read_V : float, V
+    lrs_doubt, hrs_doubt : str
+        "limited" where the source held one of the currents back, which leaves no ratio (nan); "changed" where the
+        device was in another state at the second voltage, by the hysteresis at either: it relaxed, or switched, in
+        between. Empty where neither is the case.
     """
 
     lrs: float
     hrs: float
     read_V: float
+    lrs_doubt: str = ""
+    hrs_doubt: str = ""
 
 
 def set_voltage(trace: xr.Dataset, *, ratio: float = 10.0) -> float:
@@ -175,6 +181,38 @@ def at(voltage: NDArray[np.float64], values: NDArray[np.float64], branch: NDArra
     return float(np.interp(level, v[order], y[order]))
 
 
+def limited_at(trace: xr.Dataset, branch: NDArray[np.intp], level: float) -> bool:
+    """Whether the source held the current back where a branch passes a voltage, V."""
+    voltage = trace.variables["voltage"].values
+    return at(voltage, limited(trace).astype(float), branch, level) > 0.0
+
+
+def holding_voltage(trace: xr.Dataset) -> float:
+    """Voltage on the way back down to which a sweep stays ON, V: nan where both ways are one curve.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run: first rises from zero, then returns.
+
+    Notes
+    -----
+    ON is more than half of the largest distance, in ln G, between both ways.
+    """
+    _, voltage, _, conductance = columns(trace)
+    up, down = first_branches(voltage)
+    rise, fall = voltage[up], voltage[down]
+    shared = (fall >= max(rise.min(), 0.0)) & (fall > 0)
+    order = np.argsort(rise, kind="stable")
+    ln_g = np.log(conductance)
+    apart = ln_g[down][shared] - np.interp(fall[shared], rise[order], ln_g[up][order])
+    if not apart.size or apart.max() < _RETRACED:
+        return float("nan")
+    peak = int(np.argmax(apart))
+    gone = np.flatnonzero(apart[peak:] < 0.5 * apart.max())
+    return float(fall[shared][peak + gone[0] - 1] if gone.size else fall[shared].min())
+
+
 def on_off(trace: xr.Dataset, *, write_V: float = 2.0, read_V: float = 0.1) -> OnOff:
     """On/off ratio of a sweep in both definitions of John et al.
 
@@ -251,6 +289,10 @@ def rectification(trace: xr.Dataset, *, read_V: float = 0.5) -> Rectification:
 
     Notes
     -----
+    A state counts as changed by the hysteresis. LRS: the device conducts less than half as much at -V, and there both
+    ways differ (in ln G) by less than half of what they do at +V. HRS: at +V it conducts as in the LRS though at -V
+    it did not, or more on the way back from the negative voltage. A cell that blocks both states at -V looks the same.
+
     The review prints the ratio once as reverse minimum over forward maximum, which would be below 1 for the values
     above 1 that it gives; this is forward over reverse (Y-SR-108).
 
@@ -258,10 +300,35 @@ def rectification(trace: xr.Dataset, *, read_V: float = 0.5) -> Rectification:
     ----------
     .. [1] N. Yantara et al., Chem. Soc. Rev. 55, 2145 (2026), Sec. 5.2.
     """
+    found = both_directions(trace, read_V=read_V)
+    if np.isnan(found.lrs) and np.isnan(found.hrs):
+        if "limited" in (found.lrs_doubt, found.hrs_doubt):
+            raise InputError(
+                f"The source holds back the current at {read_V:g} or {-read_V:g} V: no ratio of the device",
+                action="Compare them at a lower voltage, or raise the compliance",
+            )
+        volts = trace["voltage"].values
+        raise InputError(
+            "Neither state has a current at both voltages",
+            got=f"{volts.min():g} to {volts.max():g} V",
+            allowed=f"a loop beyond {read_V:g} V of either sign",
+        )
+    return found
+
+
+def both_directions(trace: xr.Dataset, *, read_V: float) -> Rectification:
+    """:func:`rectification` that may have no ratio in either state.
+
+    Parameters
+    ----------
+    trace : Dataset
+        One run.
+    read_V : float, V, > 0
+    """
     if not (np.isfinite(read_V) and read_V > 0):
         raise InputError("read_V is out of range", got=f"{read_V} V", allowed="> 0 V")
-    _, voltage, current, _ = columns(trace)
-    _, down = first_branches(voltage)
+    _, voltage, current, conductance = columns(trace)
+    up, down = first_branches(voltage)
     start = int(down[-1])
     if not (voltage[start:] < 0).any():
         raise InputError("No negative voltage after the positive one", got=f"{voltage.min():g} V at least")
@@ -269,20 +336,27 @@ def rectification(trace: xr.Dataset, *, read_V: float = 0.5) -> Rectification:
     end = int(back[-1])
     again = end + first_branches(voltage[end:])[0] if (voltage[end:] > 0).any() else None
 
-    def ratio(forward: NDArray[np.intp] | None, reverse: NDArray[np.intp]) -> float:
+    def ratio(forward: NDArray[np.intp] | None, reverse: NDArray[np.intp], changed: bool) -> tuple[float, str]:
         if forward is None:
-            return float("nan")
+            return float("nan"), ""
         try:
             plus, minus = at(voltage, current, forward, read_V), -at(voltage, current, reverse, -read_V)
         except InputError:  # this branch ends before the read voltage
-            return float("nan")
-        return plus / minus if plus > 0 and minus > 0 else float("nan")
+            return float("nan"), ""
+        if limited_at(trace, forward, read_V) or limited_at(trace, reverse, -read_V):
+            return float("nan"), "limited"
+        value = plus / minus if plus > 0 and minus > 0 else float("nan")
+        return value, "changed" if changed and np.isfinite(value) else ""
 
-    found = Rectification(ratio(down, out), ratio(again, back), float(read_V))
-    if np.isnan(found.lrs) and np.isnan(found.hrs):
-        raise InputError(
-            "Neither state has a current at both voltages",
-            got=f"{voltage.min():g} to {voltage.max():g} V",
-            allowed=f"a loop beyond {read_V:g} V of either sign",
-        )
-    return found
+    def state(branch: NDArray[np.intp] | None, level: float) -> float:
+        """ln G; nan, which no comparison holds for, where the branch does not pass the voltage."""
+        if branch is None or not voltage[branch].min() <= level <= voltage[branch].max():
+            return float("nan")
+        return float(np.log(at(voltage, conductance, branch, level)))
+
+    before, on, off = state(up, read_V), state(down, read_V), state(again, read_V)
+    reverse_on, reverse_off = state(out, -read_V), state(back, -read_V)
+    relaxed = on - reverse_on > _RETRACED and reverse_on - reverse_off < 0.5 * (on - before)
+    switched = reverse_off - reverse_on > _RETRACED or (on - off < _RETRACED and reverse_on - reverse_off > _RETRACED)
+    (lrs, lrs_doubt), (hrs, hrs_doubt) = ratio(down, out, relaxed), ratio(again, back, switched)
+    return Rectification(lrs, hrs, float(read_V), lrs_doubt, hrs_doubt)

@@ -32,6 +32,9 @@ _INDEX = {
 }
 
 
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: ""}
+
+
 def _indexed(state: Progress) -> Iterator[Merit]:
     found = [one for _, one in state.runs.spikes]
     need(found, "spikes that are read one by one")
@@ -127,24 +130,43 @@ def _levels(state: Progress) -> Iterator[Merit]:
             by_stimulus.setdefault(key, []).append(lrs_conductance(run, read_V=o.read_V))
         except InputError:
             continue
-    programmed = [np.array(values) for values in by_stimulus.values() if len(values) > 1]
+    keys = [key for key, values in by_stimulus.items() if len(values) > 1]
+    programmed = [np.array(by_stimulus[key]) for key in keys]
     if repeated:
         levels = list(np.array(max(repeated, key=len)).T)
+        names = tuple(f"spike {n}" for n in range(1, len(levels) + 1))
         of = "levels after each potentiating spike"
     elif len(programmed) > 1:
         levels, of = programmed, "LRS conductances of sweeps to different voltages or compliances"
+        names = _stimuli(keys)
     else:
         raise InputError(
             "needs levels programmed twice or more: repeated trains, or sweeps to several voltages or compliances"
         )
     found = distinguishable(levels, criterion=o.criterion)
-    state.kept["states"] = found
+    state.kept |= {"states": found, "state_names": names}
     yield row(
         "distinguishable states", float(found.distinct), "1",
         f"most {of} with |mu_i - mu_j| >= {o.criterion:g} (sigma_i + sigma_j) in ln G", REVIEW + "3.1.1",
         low=float(found.low), high=float(found.high), number=min(len(level) for level in levels),
         note=f"of {found.programmed} programmed; interval (90 %) from the spread of the standard deviations",
     )  # fmt: skip
+
+
+def _stimuli(keys: list[tuple[float, ...]]) -> tuple[str, ...]:
+    """Stimuli in words, by what is not the same in all of them: highest and lowest voltage, then compliances."""
+    most = max(len(key) for key in keys)
+    told = [i for i in range(most) if len({key[i] if i < len(key) else None for key in keys}) > 1]
+
+    def word(i: int, value: float) -> str:
+        if i < 2:
+            return f"{value:.3g} V"
+        if math.isinf(value):
+            return "no limit"
+        power = 3 * math.floor(math.log10(value) / 3 + 1e-9)
+        return f"{value / 10.0**power:.3g} {_PREFIXES[power]}A" if power in _PREFIXES else f"{value:.3g} A"
+
+    return tuple(", ".join(word(i, key[i]) for i in told if i < len(key)) for key in keys)
 
 
 def _decayed(state: Progress) -> Iterator[Merit]:

@@ -21,13 +21,16 @@ from ...physics.errors import InputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+    from xarray import Dataset
 
 __all__ = [
     "Dask",
     "Json",
     "Workers",
     "bars",
+    "beside",
     "check_files",
+    "check_traces",
     "failed",
     "give",
     "measured",
@@ -36,6 +39,7 @@ __all__ = [
     "out",
     "page",
     "quietly",
+    "read_trace",
     "staged",
     "told",
     "working",
@@ -138,6 +142,51 @@ def check_files(**places: Path | None) -> None:
             raise InputError(f"--{name} names a folder", got=str(path), allowed="a file")
 
 
+def check_traces(place: Path | None, option: str = "--out") -> None:
+    """Complain about a trace that would get another suffix than that of NetCDF, before any work.
+
+    Else a picture or a table of that name would be replaced by what no program takes for one.
+    """
+    if place is not None and place.suffix != ".nc":
+        raise InputError(
+            f"{option} is written as NetCDF",
+            got=str(place),
+            allowed=f"a file .nc, for instance {place.with_suffix('.nc').name if place.name else 'trace.nc'}",
+        )
+
+
+def read_trace(file: Path, needs: str = "") -> Dataset:
+    """The trace of a file; says what to do first where it is a measurement or a folder, and what else it `needs`."""
+    from ...physics import trace as traces
+
+    if file.is_dir():
+        raise InputError(
+            f"{file} is a folder",
+            allowed="a file .nc",
+            action="The replicas of a --store become one trace by the same command with --out FILE.nc"
+            if (file / ".zgroup").exists() or (file / "zarr.json").exists()
+            else "Name the files in it; of measurements, first: halidrift fit FOLDER --traces clean.nc",
+        )
+    if file.is_file() and _is_table(file):
+        raise InputError(
+            f"{file} is a table, not a trace",
+            action=f"First: halidrift fit {file} --traces clean.nc; then give clean.nc{needs}",
+        )
+    return traces.read(file)
+
+
+def _is_table(file: Path) -> bool:
+    """Whether a file is text or a sheet: NetCDF has a signature, and bytes that no text has soon after it."""
+    if file.suffix.lower() in (".csv", ".tsv", ".txt", ".dat", ".xls", ".xlsx"):
+        return True
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(1024)
+    except OSError:
+        return False  # the reader has the words
+    return bool(start.strip()) and not start.startswith(b"CDF") and not any(c < 9 or 13 < c < 32 for c in start)
+
+
 def give(record: Any, place: Path | None) -> None:
     """Write a result as JSON to standard output or to a file, if one was asked for.
 
@@ -192,6 +241,12 @@ def bars() -> Progress:
         disable=not console.is_terminal or console.quiet,
         speed_estimate_period=math.inf,  # else nothing is known of parts that take longer than it
     )
+
+
+def beside(shown: Progress) -> Console:
+    """Where to print a result while bars are shown: above them, where both go to a terminal."""
+    console = out()
+    return shown.console if console.is_terminal and not shown.disable else console
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from ._console import Json, check_files, give, measured, on_stdout, out, page, staged
+from ._console import Json, check_files, give, measured, on_stdout, out, page, read_trace, staged, told
 
 if TYPE_CHECKING:
     from ...compact.characterise import Merit, Report
@@ -55,10 +55,9 @@ def characterise(
     Example: halidrift characterise sweeps.nc pulses.nc --plot merits.png
     """
     from ...compact.characterise import report
-    from ...physics import trace as traces
 
     check_files(plot=plot, json=json_file)
-    recorded = [traces.read(file) for file in files]
+    recorded = [read_trace(file) for file in files]
     with staged() as tell:
         found = report(
             recorded,
@@ -82,6 +81,14 @@ def characterise(
         from ..figures import characterise as figures
         from ..figures import save
 
+        if not figures.pictured(found):
+            told().print(
+                f"Nothing to draw, and {plot} is not written: a picture needs a quantity with three values or more",
+                style="yellow",
+                soft_wrap=True,
+                markup=False,
+            )
+            return
         file = save(figures.overview(found, use_K=use), plot)
         if not on_stdout(json_file):
             out().print(f"Picture: {file}", soft_wrap=True, markup=False)

@@ -33,7 +33,7 @@ def crossbar(
         str, typer.Option("--scheme", help="Unselected lines: floating, half (V/2), third (V/3) or grounded.")
     ] = "floating",
     pull_up: Annotated[
-        str, typer.Option("--pull-up", help="Pull-up resistor: low, high, geometric, best, or a number of ohm.")
+        str, typer.Option("--pull-up", help="Pull-up resistor: low, high, geometric, best, or a resistance, as 10kohm.")
     ] = "low",
     driver_ohm: Annotated[float, measured("--driver", "ohm", "Of the word drivers.")] = 0.0,
     margin: Annotated[float, typer.Option("--margin", help="Least read margin, as share of the voltage.")] = 0.1,
@@ -75,6 +75,7 @@ def crossbar(
             got=f"--low-spread {low_spread:g} --high-spread {high_spread:g}, no --samples",
             action="Add --samples 100, or leave the spread out",
         )
+    resistor = _pull_up(pull_up)
     cells, term = _law(law, voltage, nonlinearity, rectification, saturation_A)
     with staged() as tell:
         found = _results(
@@ -85,7 +86,7 @@ def crossbar(
             high_ohm=high_ohm,
             voltage_V=voltage,
             scheme=scheme,
-            pull_up=pull_up,
+            pull_up=resistor,
             driver_ohm=driver_ohm,
             margin=margin,
             cells=cells,
@@ -140,6 +141,26 @@ def crossbar(
             out().print(f"Picture: {file}", soft_wrap=True, markup=False)
 
 
+def _pull_up(text: str) -> str | float:
+    """The name of a rule for the pull-up resistor, or its resistance in ohm."""
+    from ...physics.protocols import quantity
+    from ..crossbar.margin import PULL_UPS
+
+    if text in PULL_UPS:
+        return text
+    try:
+        ohm = quantity(text, "ohm", name="--pull-up", bare=True)
+    except InputError:
+        ohm = -1.0
+    if ohm < 0.0:
+        raise InputError(
+            "--pull-up is no pull-up resistor",
+            got=text,
+            allowed=f"{', '.join(PULL_UPS)}, or a resistance in ohm, as 10kohm or 1e4",
+        )
+    return ohm
+
+
 def _law(
     name: str, voltage_V: float, nonlinearity: float, rectification: float, saturation_A: float
 ) -> tuple[Callable[..., Any], float]:
@@ -166,7 +187,7 @@ def _results(
     high_ohm: float,
     voltage_V: float,
     scheme: str,
-    pull_up: str,
+    pull_up: str | float,
     driver_ohm: float,
     margin: float,
     cells: Callable[..., Any],
@@ -180,9 +201,9 @@ def _results(
     factors = margins.rectification_factors(term)
     if voltage_V == 0.0 or not math.isfinite(voltage_V):
         raise InputError("--voltage must not be zero", got=voltage_V)
-    try:
-        ohm = float(pull_up)
-    except ValueError:
+    if isinstance(pull_up, float):
+        ohm = pull_up
+    else:
         ohm = float(margins.pull_up_ohm(low_ohm, high_ohm, size, pull_up, factors=factors))
     lines: dict[str, Any] = {"word_segment_ohm": line_ohm, "bit_segment_ohm": line_ohm, "driver_ohm": driver_ohm}
     common: dict[str, Any] = {"pull_up_ohm": ohm, "scheme": scheme, "voltage_V": voltage_V, "law": cells}
@@ -199,10 +220,9 @@ def _results(
     tell(solved, 2, 3)
     found_margin = network_margin(low_ohm, high_ohm, size, **lines, **common)
     tell(solved, 3, 3)
-    named = pull_up if pull_up in margins.PULL_UPS else ohm
     sized: dict[str, Any] = {**common, "margin": margin, "pull_up_ohm": ohm}
-    if isinstance(named, str):  # for each size its own
-        sized["pull_up_ohm"] = lambda N: float(margins.pull_up_ohm(low_ohm, high_ohm, N, named, factors=factors))
+    if isinstance(pull_up, str):  # for each size its own
+        sized["pull_up_ohm"] = lambda N: float(margins.pull_up_ohm(low_ohm, high_ohm, N, pull_up, factors=factors))
 
     def largest(stage: str, **options: Any) -> int:
         told = functools.partial(tell, stage)
@@ -228,7 +248,7 @@ def _results(
         "maximum_size": largest("largest size", largest=512, **lines),
         "maximum_size_ideal_lines": largest("largest size, ideal lines", largest=10_000),
         "maximum_size_equation_2": margins.maximum_size(
-            low_ohm, high_ohm, pull_up=named, factors=factors, margin=margin
+            low_ohm, high_ohm, pull_up=pull_up, factors=factors, margin=margin
         ),
         "disturb_V": {
             str(group): [float(table["lowest"][k]), float(table["highest"][k])]

@@ -12,10 +12,25 @@ import typer
 
 from ...physics.errors import InputError
 from ._complete import cards
-from ._console import Dask, Json, Workers, bars, check_files, failed, give, measured, now_and_then, on_stdout, told
+from ._console import (
+    Dask,
+    Json,
+    Workers,
+    bars,
+    beside,
+    check_files,
+    check_traces,
+    failed,
+    give,
+    measured,
+    now_and_then,
+    on_stdout,
+    read_trace,
+)
 from ._console import out as stdout
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
     from ...physics.waveform import Waveform
@@ -139,15 +154,17 @@ def _check_targets(out: Path | None, store: Path | None, series: bool) -> None:
         raise InputError("--out names a file", got=str(out), allowed="with --vary, a folder for one file a value")
     if out is not None and not series and out.is_dir():
         raise InputError("--out names a folder", got=str(out), allowed="a file, for instance trace.nc")
+    if not series:
+        check_traces(out)
     for place in (out, store):
         if place is not None:
             check_writable(place if series else place.parent)
 
 
-def _told(place: Path | None, trace: Any) -> None:
+def _told(console: Console, place: Path | None, trace: Any) -> None:
     G, largest = trace["conductance"], float(abs(trace["current"]).max())
     replicas = f"{trace.sizes['replica']} replicas, " if "replica" in trace.dims else ""
-    stdout().print(
+    console.print(
         f"{'' if place is None else f'{place}: '}{replicas}{trace.sizes['time']} instants, "
         f"conductance {float(G.min()):.3g} to {float(G.max()):.3g} S, current up to {largest:.3g} A",
         soft_wrap=True,
@@ -155,7 +172,7 @@ def _told(place: Path | None, trace: Any) -> None:
     )
 
 
-def _synapse(trace: Any) -> None:
+def _synapse(console: Console, trace: Any) -> None:
     """What the reads of a run of spikes say: the index of the last, and how the weight is forgotten."""
     from ...compact import plasticity
     from ...physics.trace import waveform_of
@@ -175,7 +192,7 @@ def _synapse(trace: Any) -> None:
             words.append(f"weight {law.b:.4g} (t/s)^-{law.m:.4g} from 0.1 to {watch:.3g} s, R2 {law.r2:.3f}")
         except InputError as error:  # the run is good, and others of the series are to come
             words.append(f"no law of forgetting: {error}")
-    stdout().print("  " + ", ".join(words), soft_wrap=True, markup=False)
+    console.print("  " + ", ".join(words), soft_wrap=True, markup=False)
 
 
 class _Bar:
@@ -245,8 +262,9 @@ def _play(members: list[_Member], replicas: int, run: Callable[[_Member, _Bar], 
                 place = member.out or member.store
                 rows.append({"label": member.label, "file": None if place is None else str(place), **_summary(trace)})
                 if not on_stdout(json_file):
-                    _told(place, trace)
-                    _synapse(trace)
+                    console = beside(shown)
+                    _told(console, place, trace)
+                    _synapse(console, trace)
         except KeyboardInterrupt:
             shown.stop()
             failed().print(_interrupted(members, replicas, finished), style="yellow", soft_wrap=True, markup=False)
@@ -394,8 +412,6 @@ def kmc_draw(
 
     Example: halidrift kmc draw trace.nc --out filament.png --at 2ms,20ms,40ms
     """
-    from ...physics import trace as traces
-
     if view not in ("snapshots", "layers"):
         raise InputError("Unknown --view", got=view, allowed="snapshots or layers")
     if dpi is not None and not 20.0 <= dpi <= 1200.0:
@@ -409,7 +425,7 @@ def kmc_draw(
         allowed = ", ".join(f".{name}" for name in (*KINDS, *filament.MOVIES))
         raise InputError("--out is of an unknown kind", got=out.name, allowed=allowed)
     instants = _instants(at)
-    trace = _replica(traces.read(file), replica)
+    trace = _replica(read_trace(file, " (a filament is in a trace of halidrift kmc run --snapshots N alone)"), replica)
     if kind in filament.MOVIES:
         for name, given in (("--view layers", view == "layers"), ("--at", at is not None)):
             if given:
@@ -579,7 +595,7 @@ def _continuum(
             from ..figures.trace import overview
 
             file = plot / f"{m.label.replace('/', '_').replace(' ', '')}.png" if vary else plot
-            said = told() if on_stdout(json_file) else stdout()
+            said = bar.shown.console if on_stdout(json_file) else beside(bar.shown)
             said.print(f"Picture: {save(overview(trace), file)}", soft_wrap=True, markup=False)
         return trace
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -30,7 +30,7 @@ from ...physics.errors import InputError
 from ...physics.retention import Retention
 from ._style import COLOURS, panels, styled
 
-__all__ = ["endurance", "overview", "probability", "retention", "update"]
+__all__ = ["endurance", "overview", "pictured", "probability", "retention", "update"]
 
 Array = NDArray[np.float64]
 _HUES = ("blue", "vermillion", "green", "purple", "orange", "sky")
@@ -58,7 +58,9 @@ def _wide(found: Distribution) -> bool:
 
 def _probability(ax: Axes, found: Sequence[Distribution]) -> None:
     """Cumulative distributions of one unit; a normal law is straight, a log-normal one if the axis is logarithmic."""
-    logarithmic = any(_wide(one) for one in found)
+    drawn = np.concatenate([one.values[~one.above] for one in found])
+    # together on one panel, narrow ones far apart want it too
+    logarithmic = any(_wide(one) for one in found) or bool(drawn.min() > 0 and drawn.max() > 20 * drawn.min())
     for one, hue, mark in zip(found, _HUES, _MARKS, strict=False):
         if one.above.all():
             continue
@@ -84,7 +86,7 @@ def _probability(ax: Axes, found: Sequence[Distribution]) -> None:
             y = stats.norm.ppf(np.clip(law.cdf(fine), 1e-4, 1 - 1e-4))
             ax.plot(fine, y, line, color=COLOURS[hue], linewidth=1.0)
     if logarithmic:
-        ax.set_xscale("log")
+        _logarithmic(ax)
     z = stats.norm.ppf(np.array(_PERCENT) / 100.0)
     ax.yaxis.set_major_locator(FixedLocator(list(z)))
     ax.yaxis.set_major_formatter(FixedFormatter([f"{p:g}" for p in _PERCENT]))
@@ -97,8 +99,22 @@ def _probability(ax: Axes, found: Sequence[Distribution]) -> None:
     ax.set_xlabel(what if unit == "1" else f"{what} ({unit})")
     ax.set_title(f"{what[0].upper()}{what[1:]}")
     law = "log-normal" if logarithmic else "normal"
-    ax.text(0.02, 0.98, f"line {law}, dashed Weibull", fontsize=6.5, va="top", transform=ax.transAxes)
-    ax.legend(fontsize=6.5, loc="lower right")
+    # beside the title: no curve crosses it there
+    ax.set_title(f"line {law}, dashed Weibull", loc="right", fontsize=6.5)
+    ax.legend(fontsize=6.5, loc="best")
+
+
+def _logarithmic(ax: Axes) -> None:
+    """A logarithmic abscissa with at most about six labels, which have room beside each other."""
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    decades = np.log10(high / low)
+    if decades < 1.7:
+        ax.xaxis.set_major_locator(LogLocator(subs=[1.0, 2.0, 5.0] if decades > 0.7 else [1.0, 2.0, 3.0, 5.0, 7.0]))
+        ax.xaxis.set_major_formatter("{x:g}")
+    else:
+        ax.xaxis.set_major_locator(LogLocator(numticks=6))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 _KIND = {"V": "voltage", "s": "time", "J": "energy", "S": "conductance", "cycles": "endurance"}
@@ -260,7 +276,7 @@ def _area(ax: Axes, areas: Array, conductances: Array, found: AreaScaling) -> No
     ax.legend()
 
 
-def _states(ax: Axes, found: States) -> None:
+def _states(ax: Axes, found: States, names: Sequence[str]) -> None:
     order = np.argsort(found.means)
     kept = set(found.kept)
     for rank, i in enumerate(order):
@@ -278,7 +294,16 @@ def _states(ax: Axes, found: States) -> None:
             linestyle="none",
         )
     ax.set_yscale("log")
-    ax.set_xlabel("programmed level")
+    if len(names) == order.size <= 8:
+        ax.xaxis.set_major_locator(FixedLocator(list(range(1, order.size + 1))))
+        ax.xaxis.set_major_formatter(FixedFormatter([names[i].replace(", ", "\n") for i in order]))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.tick_params(axis="x", labelsize=7.5)
+        ax.set_xlim(0.5, order.size + 0.5)
+        ax.set_xlabel("programmed by")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("programmed level")
     ax.set_ylabel("conductance (S), one sigma")
     ax.set_title(f"{found.distinct} of {found.programmed} levels distinct (circles)")
 
@@ -354,6 +379,25 @@ def overview(report: Report, *, use_K: float = 300.0) -> Figure:
     InputError
         If there is nothing to draw: no quantity has two values or more.
     """
+    draw = _pictures(report, use_K)
+    if not draw:
+        raise InputError(
+            "Nothing to draw", got=f"{len(report.merits)} numbers, one observation each", action="Give more traces"
+        )
+    return _grid(draw)
+
+
+def pictured(report: Report) -> bool:
+    """Whether :func:`overview` has anything to draw.
+
+    Parameters
+    ----------
+    report : Report
+    """
+    return bool(_pictures(report, 300.0))
+
+
+def _pictures(report: Report, use_K: float) -> list[Callable[[Axes], None]]:
     draw: list[Callable[[Axes], None]] = []
     for group in _by_unit([one for one in report.distributions.values() if _telling(one)]):
         draw.append(partial(_probability, found=group))
@@ -372,17 +416,13 @@ def overview(report: Report, *, use_K: float = 300.0) -> Figure:
         draw.append(lambda ax: _update(ax, report.updates))
     if report.states is not None:
         states = report.states
-        draw.append(lambda ax: _states(ax, states))
+        draw.append(lambda ax: _states(ax, states, report.state_names))
     if report.decays:
         draw.append(lambda ax: _decay(ax, report.decays))
     if report.area is not None:
         area = report.area
         draw.append(lambda ax: _area(ax, report.areas_m2, report.area_conductance_S, area))
-    if not draw:
-        raise InputError(
-            "Nothing to draw", got=f"{len(report.merits)} numbers, one observation each", action="Give more traces"
-        )
-    return _grid(draw)
+    return draw
 
 
 def _telling(found: Distribution) -> bool:

@@ -24,6 +24,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
+from scipy import optimize
 
 from ...physics.errors import InputError
 from ...physics.files import unwritable, write_whole
@@ -554,20 +555,22 @@ def snapshots(trace: xr.Dataset, *, at: Sequence[float] | None = None, colour: s
 
 
 def _letters(ax: Axes, places: Array, letters: str, room: float = 0.045) -> None:
-    """Letters of the instants above a panel, moved `room` of its width apart where they would overlap."""
+    """Letters of instants above a panel, `room` of its width apart; a line leads from one that moved to its place."""
     low, high = ax.get_xlim()
     log = ax.get_xscale() == "log"
     share = np.log(places / low) / np.log(high / low) if log else (places - low) / (high - low)
-    for i in range(1, share.size):
-        share[i] = max(share[i], share[i - 1] + room)
-    over = share[-1] - 1.0 if share.size else 0.0
-    if over > 0:  # pushed out on the right: push back
-        share[-1] = 1.0
-        for i in range(share.size - 2, -1, -1):
-            share[i] = min(share[i], share[i + 1] - room)
-    place = offset_copy(ax.transAxes, ax.get_figure(root=True), y=2.0, units="points")
-    for x, letter in zip(share, letters, strict=False):
-        ax.text(x, 1.0, letter, transform=place, ha="center", va="bottom", fontsize=7.5, color="#8A5E00")
+    steps = room * np.arange(share.size)
+    # the places nearest to where they belong that are in order, apart and inside
+    spread = np.clip(optimize.isotonic_regression(share - steps).x, 0.0, 1.0 - steps[-1]) + steps
+    moved = bool((np.abs(spread - share) > 0.2 * room).any())
+    place = offset_copy(ax.transAxes, ax.get_figure(root=True), y=8.0 if moved else 2.0, units="points")
+    line = {"arrowstyle": "-", "color": COLOURS["orange"], "linewidth": 0.7, "shrinkA": 0.0, "shrinkB": 0.0}
+    for x, true, letter in zip(spread, share, letters, strict=False):
+        ax.annotate(
+            letter, (true, 1.0), (x, 1.0), xycoords="axes fraction", textcoords=place, ha="center", va="bottom",
+            fontsize=7.5, color="#8A5E00", annotation_clip=False,
+            arrowprops={**line, "relpos": (0.5, 0.0)} if moved else None,
+        )  # fmt: skip
 
 
 def _legend(figure: Figure, current: Axes, flying: bool) -> None:

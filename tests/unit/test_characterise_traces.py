@@ -227,6 +227,111 @@ def test_the_rate_of_a_sweep_and_the_set_voltage_on_it():
         characterise.rate_dependence(sweeps[:1])
 
 
+def test_rounded_time_stamps_and_pauses_leave_the_rate():
+    V = np.concatenate([np.arange(0.0, 1.2, 0.02), np.full(40, 1.2), np.arange(1.22, 2.0, 0.02), [2.0]])
+    t = 2.5e-3 * np.arange(V.size)  # 8 V/s, and a wait of 0.1 s at 1.2 V
+    t[100:] += 0.5  # and one more, without points
+    for digits in (6, 3):
+        run = made(Waveform(np.round(t, digits), V, np.array(np.inf)), 1e-6)
+        run = run.drop_attrs()
+        times = np.round(t, digits)
+        run = run.interp(time=times)
+        for name, unit in (("voltage", "V"), ("device_voltage", "V"), ("current", "A"), ("conductance", "S")):
+            run[name].attrs["units"] = unit
+        # half a step of rounding at either end of each of three stretches
+        assert characterise.sweep_rate(run) == pytest.approx(8.0, rel=1e-6 if digits == 6 else 0.03)
+
+
+def test_nearly_equal_rates_are_one():
+    from halidrift.compact.characterise.scaling import rates_apart
+
+    assert rates_apart([8.0, 0.5, 7.97, 2.0, 8.1]).tolist() == [2, 0, 2, 1, 2]
+    same = [loops([0.805 + 0.1 * k], [1.2], rate=rate) for k, rate in enumerate((1.0, 1.01, 0.99))]
+    with pytest.raises(InputError, match="two rates or more"):
+        characterise.rate_dependence(same)
+    assert characterise.report(same)["set voltage"].number == 3
+
+
+def measured(trace, limit):
+    """As a probe station records it that knows the voltage of the source alone: a current limit is a lower bound."""
+    held = np.abs(trace["voltage"] * trace["conductance"]) > limit
+    trace = trace.assign(device_voltage=trace["voltage"], lower_bound=("time", held.values * 1.0, {"units": "1"}))
+    current = np.clip(trace["voltage"] * trace["conductance"], -limit, limit).assign_attrs(units="A")
+    G = xr.where(held, np.abs(current / trace["voltage"]), trace["conductance"]).assign_attrs(units="S")
+    return trace.assign(current=current, conductance=G, device_voltage=trace["voltage"].assign_attrs(units="V"))
+
+
+@pytest.mark.parametrize("one_side", [True, False])
+def test_the_limit_of_a_measured_trace_is_its_lower_bound(one_side):
+    # ON carries 50 uA at 0.5 V: held at 10 uA there, forwards or both ways, and not at 0.05 V
+    trace = measured(loops([0.8, 0.9], [1.2, 1.2], reverse=0.01 if one_side else 1.0), 1e-5)
+    found = characterise.report([trace], rectification_V=0.5, read_V=0.05)
+    assert found["on/off ratio (power)"].note.startswith("current at 2 V is the compliance in 1 runs: a lower bound")
+    assert "compliance" not in found["on/off ratio (read)"].note
+    assert "compliance in 1 runs" in characterise.report([trace], read_V=0.2)["LRS conductance"].note
+    with pytest.raises(InputError, match="rectification ratio, LRS"):
+        _ = found["rectification ratio, LRS"]  # left out; the HRS is not held back
+    assert found["rectification ratio, HRS"].value == pytest.approx(100.0 if one_side else 1.0)
+    free = characterise.report([trace], rectification_V=0.05)["rectification ratio, LRS"]
+    assert (free.value, free.note) == (pytest.approx(100.0 if one_side else 1.0), "")
+    alone = characterise.cycles(trace)[0]
+    with pytest.raises(InputError, match="holds back the current"):
+        characterise.rectification(alone)
+
+
+def test_one_held_loop_among_others_is_left_out_of_the_rectification():
+    given = [measured(loops([0.8], [1.2]), limit) for limit in (1e-5, 1e-3)]
+    found = characterise.report(given)["rectification ratio, LRS"]
+    assert (found.value, found.number) == (pytest.approx(1.0), 1)
+    assert "1 of 2 left out" in found.note
+
+
+def relaxing(hold, *, sets=(0.805, 0.905)):
+    """Bipolar loops that set at positive voltage and are OFF below `hold`."""
+    wave = Waveform.triangle([2.0, -2.0] * len(sets), 1.0, samples_per_V=100.0)
+    state, G = False, []
+    for t, v in zip(wave.times_s, wave.voltage_at(wave.times_s), strict=True):
+        state = (state or v > sets[min(int(t / 8.0), len(sets) - 1)]) and v > hold
+        G.append(1e-4 if state else 1e-8)
+    return made(wave, np.array(G))
+
+
+def test_a_ratio_of_two_states_is_doubted():
+    gone = characterise.rectification(relaxing(0.2))
+    assert (gone.lrs_doubt, gone.hrs_doubt) == ("changed", "")
+    assert gone.lrs == pytest.approx(1e4)
+    reset = characterise.rectification(loops([0.8, 0.8], [0.305, 0.305]))
+    assert reset.lrs_doubt == "changed"
+    set_below = characterise.rectification(loops([0.3, 0.3], [1.2, 1.2]))
+    assert set_below.hrs_doubt == "changed"
+    # no doubt: a rectifier with a window in either direction, a cell that is never reset
+    for sure in (loops([0.8, 0.8], [1.2, 1.2], reverse=0.01), loops([0.8, 0.8], [3.0, 3.0])):
+        found = characterise.rectification(sure)
+        assert (found.lrs_doubt, found.hrs_doubt) == ("", "")
+    note = characterise.report([relaxing(0.2)])["rectification ratio, LRS"].note
+    assert note.startswith("doubtful in 2 of 2")
+
+
+def test_a_volatile_cell_that_is_read_too_late_is_doubted():
+    trace = relaxing(0.205)
+    found = characterise.report([trace])
+    assert found["on/off ratio (read)"].value == pytest.approx(1.0)
+    for name in ("on/off ratio (read)", "LRS conductance"):
+        assert "2 of 2 cycles that set have relaxed before they are read at 0.1 V" in found[name].note
+        assert "ON down to 0.21 V (median)" in found[name].note
+    assert "relaxed" not in found["HRS conductance"].note
+    better = characterise.report([trace], read_V=0.3)
+    assert better["on/off ratio (read)"].value == pytest.approx(1e4)
+    assert "relaxed" not in better["on/off ratio (read)"].note
+
+
+def test_a_spread_below_the_steps_of_the_voltage_is_not_resolved():
+    same = characterise.report([loops([0.805, 0.805], [1.2, 1.2])])
+    assert "steps of 0.01 V: interpolated" in same["set voltage"].note
+    assert "not resolved" in same["reset voltage (magnitude)"].note
+    assert "not resolved" not in characterise.report([loops([0.805, 0.905], [1.2, 1.2])])["set voltage"].note
+
+
 # -- endurance, retention -----------------------------------------------------------------------------------------
 
 
@@ -522,12 +627,33 @@ def test_the_command_complains_in_one_line(run, tmp_path):
         ((file, "--ratio", "0.5"), "ratio is out of range"),
         ((file, "--read", "0.1A"), "--read has the wrong unit"),
         ((file, "--plot", tmp_path), "--plot names a folder"),
-        ((file, "--plot", tmp_path / "one.png"), "Nothing to draw"),
     ):
         code, _, error = run(*arguments)
         assert code == 2
         assert told in " ".join(error.split())
-    assert not (tmp_path / "one.png").exists()
+
+
+def test_a_plot_of_nothing_is_a_note(run, tmp_path):
+    file, picture = tmp_path / "loop.nc", tmp_path / "one.png"
+    traces.write(loops([0.8], [1.2]), file)
+    code, out, err = run(file, "--plot", picture, "--json", tmp_path / "merits.json")
+    assert (code, "set voltage" in out, "Nothing to draw" in err) == (0, True, True)
+    assert (tmp_path / "merits.json").exists()
+    assert not picture.exists()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".nc"])
+def test_a_table_is_told_from_a_trace(run, tmp_path, suffix):
+    table = tmp_path / f"iv{suffix}"
+    table.write_text("Voltage (V),Current (A)\n0.1,1e-9\n", encoding="utf-8")
+    code, _, error = run(table)
+    words = " ".join(error.split())
+    assert code == 2
+    assert "is a table, not a trace" in words
+    assert f"halidrift fit {table} --traces clean.nc" in words
+    assert "Error" not in words
+    code, _, error = run(tmp_path)
+    assert (code, "is a folder" in error) == (2, True)
 
 
 def test_every_picture_is_drawn_from_what_the_report_keeps():
@@ -579,6 +705,9 @@ def test_every_picture_is_drawn_from_what_the_report_keeps():
     )
     for word in (*wanted, "Forgetting"):
         assert any(title.startswith(word) for title in titles), word
+    levels = figures.overview(characterise.report([loops([0.8], [1.2], limit=k) for k in (1e-6, 1e-6, 1e-5, 1e-5)]))
+    ticks = [t.get_text() for ax in levels.axes if ax.get_xlabel() == "programmed by" for t in ax.get_xticklabels()]
+    assert ticks == ["1 µA", "10 µA"]
     voltage = next(ax for ax in drawn.axes if ax.get_title(loc="left") == "Voltage")
     assert "3 never" in " ".join(text.get_text() for text in voltage.get_legend().get_texts())
     assert voltage.get_xlabel() == "voltage (V)"

@@ -223,6 +223,30 @@ def test_an_output_file_must_not_be_a_folder(run, tmp_path):
     assert "--out names a folder" in err
 
 
+@pytest.mark.parametrize("command", [("kmc", "run", "john2022-ogb"), ("fem", "run", "kim2019-n3")])
+def test_a_trace_does_not_replace_a_picture(run, tmp_path, command):
+    picture = tmp_path / "sweep.png"
+    picture.write_bytes(b"kept")
+    code, _, err = run(*command, "--out", picture)
+    assert (code, "sweep.nc" in err) == (2, True)
+    assert picture.read_bytes() == b"kept"
+
+
+def test_a_result_stands_above_the_bar_of_a_terminal(narrow, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setattr(
+        sys, "argv", ["halidrift", "kmc", "run", str(narrow), "--peak", "0.2V", "--out", str(tmp_path / "x.nc")]
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    out, err = capsys.readouterr()
+    assert "x.nc" not in out  # written by the bar itself, which knows where its line is
+    (line,) = [text for text in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", err).splitlines() if "x.nc: " in text]
+    assert line.split("\r")[-1].startswith(str(tmp_path / "x.nc"))
+
+
 @pytest.mark.parametrize("wrong", [["--per-class", "3"], ["--seed", "-1"], ["--workers", "0"]])
 def test_bad_settings(run, tmp_path, wrong):
     code, _, err = run("reproduce", "john2022", "--out", tmp_path, *wrong)

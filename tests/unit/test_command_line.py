@@ -182,6 +182,7 @@ def test_bad_input_is_2_and_says_so(name, run, tmp_path):
     ("option", "told"),
     [
         (["crossbar", "--low", "3V"], "--low has the wrong unit"),
+        (["crossbar", "--pull-up", "3V"], "geometric, best, or a resistance in ohm, as 10kohm or 1e4"),
         (["crossbar", "--saturation", "one"], "--saturation is not a number"),
         (["conduction", "iv.csv", "--thickness", "200"], "--thickness needs a unit"),
         (["conduction", "iv.csv", "--area", "1um"], "such as 1e4um2 or 1mm2"),
@@ -207,10 +208,24 @@ def test_units_of_length_area_and_resistance():
 def test_units_reach_the_work(run):
     few = ("--margin", 0.8)  # no large array reaches it
     code, plain, _ = run(
-        "crossbar", "--size", "4", "--low", "1e4", "--high", "1e6", "--voltage", "0.1", *few, "--json", "-"
+        "crossbar",
+        "--size",
+        "4",
+        "--low",
+        "1e4",
+        "--high",
+        "1e6",
+        "--voltage",
+        "0.1",
+        "--pull-up",
+        "2e4",
+        *few,
+        "--json",
+        "-",
     )
     assert code == 0
-    same = run("crossbar", "--size", 4, "--low", "10kohm", "--high", "1Mohm", "--voltage", "100mV", *few, "--json", "-")
+    units = ("--low", "10kohm", "--high", "1Mohm", "--voltage", "100mV", "--pull-up", "20kohm")
+    same = run("crossbar", "--size", 4, *units, *few, "--json", "-")
     assert json.loads(plain) == json.loads(same[1])
 
 

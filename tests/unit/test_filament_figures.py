@@ -334,6 +334,14 @@ def test_letters_keep_apart_and_inside():
     assert len(places) == 6
     assert (np.diff(places) > 0.04).all()
     assert places[-1] <= 1.0
+    # each is led to its own line
+    low, high = voltage.get_xlim()
+    lines = np.array([0.0, 11.0, 11.25, 11.5, 11.75, 12.0])
+    assert [note.xy[0] for note in voltage.texts] == pytest.approx(((lines - low) / (high - low)).tolist())
+    assert all(note.arrow_patch is not None for note in voltage.texts)
+    far = filament.snapshots(CELL.simulate(PULSE, rng=1, snapshots=[0.0, 3e-3, 6e-3]))
+    (voltage,) = [ax for ax in far.axes if ax.get_ylabel() == "voltage (V)"]
+    assert [note.arrow_patch for note in voltage.texts] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -511,6 +519,15 @@ def test_draw_says_what_is_missing(command, tmp_path):
     code, _, err = command("kmc", "run", "john2022-ogb", *rest, "--snapshots", 99, "--out", tmp_path / "y.nc")
     assert (code, "1 to 5" in err) == (2, True)
     assert not (tmp_path / "y.nc").exists()
+
+
+def test_draw_tells_a_table_and_a_folder(command, tmp_path):
+    table = tmp_path / "iv.csv"
+    table.write_text("V,I\n0.1,1e-9\n", encoding="utf-8")
+    code, _, err = command("kmc", "draw", table, "--out", tmp_path / "x.png")
+    assert (code, "is a table, not a trace" in err, "--snapshots N" in err) == (2, True, True)
+    code, _, err = command("kmc", "draw", tmp_path, "--out", tmp_path / "x.png")
+    assert (code, "is a folder" in err) == (2, True)
 
 
 def test_draw_one_of_an_ensemble(command, tmp_path):
