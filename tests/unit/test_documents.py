@@ -143,7 +143,7 @@ def play(file, folder):
 RUNNABLE = [file for file in PAGES if any(block.run and block.kind != "setup" for block in page_of(file).blocks)]
 SLOW = [file for file in RUNNABLE if page_of(file).slow]
 # kinetic Monte Carlo and fits: seconds each
-LONG = {"README.md", "barrier-to-switch.md", "tutorial.md"}
+LONG = {"README.md", "barrier-to-switch.md", "compact-fits.md", "tutorial.md"}
 
 
 @pytest.fixture(autouse=True)
