@@ -113,6 +113,45 @@ def fit(
     .. [1] R. A. John et al., Nat. Commun. 13, 2074 (2022), Methods: normal law with mean and standard deviation
        linear in the compliance.
     """
+    known = checked(model, fixed, start, starts)
+    ensembles = gather(traces)
+    sources = sources_of([traces] if isinstance(traces, xr.Dataset) else traces)
+    if known is Volatile:
+        from .volatile_fit import fit_volatile
+
+        return fit_volatile(ensembles, dict(fixed or {}), dict(start or {}), sources, resamples, progress)  # type: ignore[return-value]
+    if known is NonVolatile:
+        from .nonvolatile_fit import fit_nonvolatile
+
+        return fit_nonvolatile(ensembles, dict(fixed or {}), dict(start or {}), sources)  # type: ignore[return-value]
+    from .regression import fit_state
+
+    return fit_state(  # type: ignore[return-value]
+        known, ensembles, fixed or {}, start or {}, sources, residual=residual, starts=starts, progress=progress
+    )
+
+
+def checked(
+    model: type[Model], fixed: Mapping[str, float] | None, start: Mapping[str, float] | None, starts: int = 4
+) -> type[CompactModel]:
+    """The model, if it can be fitted with such arguments of :func:`fit`.
+
+    Parameters
+    ----------
+    model : type
+    fixed, start : mapping of str to float, or None
+    starts : int, >= 1
+
+    Returns
+    -------
+    type
+        The same.
+
+    Raises
+    ------
+    InputError
+        If the model, a parameter name, its value or the number of starts is not one.
+    """
     known: type[CompactModel] = model
     if not (isinstance(known, type) and issubclass(known, CompactModel)):
         raise InputError(
@@ -135,18 +174,4 @@ def fit(
                     got=f"{value} {quantity.unit}",
                     allowed=f"{quantity.low:g} to {quantity.high:g} {quantity.unit}",
                 )
-    ensembles = gather(traces)
-    sources = sources_of([traces] if isinstance(traces, xr.Dataset) else traces)
-    if known is Volatile:
-        from .volatile_fit import fit_volatile
-
-        return fit_volatile(ensembles, dict(fixed or {}), dict(start or {}), sources, resamples, progress)  # type: ignore[return-value]
-    if known is NonVolatile:
-        from .nonvolatile_fit import fit_nonvolatile
-
-        return fit_nonvolatile(ensembles, dict(fixed or {}), dict(start or {}), sources)  # type: ignore[return-value]
-    from .regression import fit_state
-
-    return fit_state(  # type: ignore[return-value]
-        known, ensembles, fixed or {}, start or {}, sources, residual=residual, starts=starts, progress=progress
-    )
+    return known

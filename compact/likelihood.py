@@ -193,7 +193,20 @@ def weibull(ln_t: NDArray[np.float64], late: NDArray[np.bool_]) -> tuple[float, 
 def width_likelihood(ln_t: NDArray[np.float64], late: NDArray[np.bool_], width: float, law: str) -> float:
     """Largest log-likelihood of times whose logarithms have this standard deviation, over their location.
 
-    `law` is "weibull" or "lognormal"; the density is that of ln t.
+    Parameters
+    ----------
+    ln_t : array, shape (n,), 1
+        ln(t / s), or of the time until which nothing happened.
+    late : array of bool, shape (n,)
+        Of which only that is known; at least one event must have happened.
+    width : float, 1, > 0
+        Standard deviation of ln t.
+    law : {"weibull", "lognormal"}
+
+    Returns
+    -------
+    float, 1
+        Natural logarithm; the density is that of ln t.
     """
     events = ~late
     if law == "weibull":

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from ..physics import trace as traces
-from ..physics.errors import InputError
+from ..physics.errors import ConvergenceError, InputError, ValidityError
 from ..physics.measurements import Measurements
-from .fitting import fit
+from .fitting import checked, fit
 from .model import CompactModel
 from .nonvolatile import NonVolatile
 
@@ -57,7 +57,8 @@ def fit_measured(
     Raises
     ------
     InputError
-        If there are no traces, or :func:`halidrift.compact.fit` finds nothing to fit.
+        If there are no traces, or :func:`halidrift.compact.fit` finds nothing to fit; or if the fit fails where the
+        report holds the limit of the current in doubt, which the message then says first.
     ConvergenceError
         If the optimiser fails.
 
@@ -68,6 +69,7 @@ def fit_measured(
     hold tell nothing about the ON conductance, and nothing is claimed from them: they enter no standard error.
     In pulses and retention a positive voltage of up to a fifth of the largest counts as rest where the fit looks for
     events, because measurements read what a simulation just reports; the model itself sees that voltage.
+    A limit of the current that the report holds in doubt is a warning of the model, too.
     `NonVolatile` reads figures off each loop, so there a bound is no smaller than the last conductance before it at the
     same polarity: a RESET shows where the current leaves the limit, at the earliest.
 
@@ -83,6 +85,33 @@ def fit_measured(
             got="endurance tables only" if isinstance(measured, Measurements) and measured.endurance else "none",
             action="Read files with columns of voltage and current",
         )
+    checked(model, fixed, start)
+    doubt = measured.report.limit_doubt if isinstance(measured, Measurements) else ""
+    try:
+        found = _fitted(model, given, fixed, start, resamples, progress)
+    except (InputError, ConvergenceError, ValidityError) as error:
+        if not doubt:
+            raise
+        raise InputError(
+            f"The limit of the current is in doubt, which may be the cause: {doubt}. The fit then failed: "
+            f"{str(error).rstrip('.')}",
+            action="Give the limit at which the source was set (compliance_A, on the command line --compliance), or "
+            "none, so that it is looked for in the data",
+        ) from error
+    if doubt:
+        found = replace(found, warnings=(*found.warnings, f"the limit of the current is in doubt: {doubt}"))
+    return found
+
+
+def _fitted(
+    model: type[Model],
+    given: list[xr.Dataset],
+    fixed: Mapping[str, float] | None,
+    start: Mapping[str, float] | None,
+    resamples: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> Model:
+    """The fit, and what the bounds of the conductance mean for it."""
     options: dict[str, Any] = {"fixed": fixed, "start": dict(start or {}), "progress": progress}
     bounds = [trace["lower_bound"].values > 0 if "lower_bound" in trace else None for trace in given]
     highest = max(float(np.abs(traces.waveform_of(_one(trace)).voltage_V).max()) for trace in given)

@@ -500,6 +500,8 @@ def fit_state(
         What is compared; what the traces demand, if not given.
     starts : int, >= 1
         Local fits, from the best points of a Latin hypercube.
+    progress : callable (stage, done, parts), optional
+        Called as the search, the local fits, their errors and the noise get on.
 
     Raises
     ------

@@ -16,6 +16,7 @@ from scipy import optimize
 from ..physics.errors import ConvergenceError, InputError
 from . import laws
 from .characterise import relaxations_of, set_times_of
+from .characterise.pieces import stretches
 from .ensembles import Ensemble
 from .identifiability import covariance as robust_covariance
 from .identifiability import diagnose, secants
@@ -35,6 +36,7 @@ _POOR = 0.2  # of ln(G_on / G_off), root mean square
 _FOLLOWS = 0.1  # relative change of a parameter for each unit of an unknown one from which on it is unknown too
 _TIE = 2.0  # difference of scores within which the plainer variant is taken
 _LAW = 4.0  # difference of AIC below which two laws are not told apart
+_CONTRADICTED = 3  # points at which the conductance was at least so high that the fitted ON state cannot be
 _STEP = 1e-4  # of the logarithms, for derivatives
 _RESOLUTION = 1e-6  # least residual that counts: accuracy of the integrator
 
@@ -60,12 +62,20 @@ def fit_volatile(
         Bib keys of the traces.
     resamples : int, >= 0
         Bootstrap resamples of the runs for standard errors.
+    progress : callable (stage, done, parts), optional
+        As for :func:`halidrift.compact.fit`.
+
+    Returns
+    -------
+    Volatile
+        Its warnings begin with what it does not describe.
 
     Raises
     ------
     InputError
         If the traces do not switch, SET or relax, and what they would tell is not fixed.
     """
+    either = ""  # what the model cannot describe, said before all that follows from it
     everything = np.concatenate([e.ln_conductance.ravel() for e in ensembles])
     low, high = float(np.quantile(everything, 0.02)), float(np.quantile(everything, 0.98))
     if high - low < math.log(_LEAST_RATIO):
@@ -77,6 +87,11 @@ def fit_volatile(
         )
     sets = [[set_times_of(e.time_s, e.voltage_V, row, low, high) for row in e.ln_conductance] for e in ensembles]
     rests = [[relaxations_of(e.time_s, e.voltage_V, row, low, high) for row in e.ln_conductance] for e in ensembles]
+    if (negative := _sets_at_negative(ensembles, low, high)).size:
+        either = (
+            f"this cell also SETs at negative voltage ({negative.size} times, at {np.median(negative):.3g} V in the "
+            "median); Volatile does not describe that"
+        )
     seen = [s for group in sets for run in group for s in run if not s.censored]
     fell = [r for group in rests for run in group for r in run if not r.censored]
     if not seen and not {"growth_rate_Hz", "growth_voltage_V"} <= set(fixed):
@@ -86,11 +101,7 @@ def fit_volatile(
             action="Add a trace that switches, or fix growth_rate_Hz and growth_voltage_V",
         )
     if not fell and "relaxation_time_s" not in fixed:
-        raise InputError(
-            "No relaxation in the traces: looked for ln G that falls to 1/e of its way at zero or negative voltage",
-            got=f"{sum(len(run) for group in rests for run in group)} rests after an ON state, none relaxed",
-            action="Let the stimulus end with a longer rest, fix relaxation_time_s, or fit NonVolatile",
-        )
+        raise _no_relaxation(either, _holds(ensembles, low, high), sum(len(run) for group in rests for run in group))
     set_V = [
         float(np.interp(s.start_s + s.time_s, e.time_s, e.voltage_V))
         for e, group in zip(ensembles, sets, strict=True)
@@ -160,7 +171,19 @@ def fit_volatile(
     rivals = [t for t in trials if t[1] is not problem and t[0][0] == poor and abs(t[0][1] - score) < _BIC_GAIN]
     p = {**p, "ln_tau": p["ln_tau"] + matched.shift} if "ln_tau" in p else p
     values = problem.physical(p)
+    goodness = {
+        e.name: float(np.sqrt(np.mean(left**2)))
+        for e, left in zip(ensembles, problem.left(values, targets), strict=True)
+    }
     errors, doubts = _errors(problem, best, targets, resamples, warnings, progress)
+    if max(goodness.values()) > _POOR:
+        # of a curve that runs beside the data no parameter is told, but that is no property of the data
+        of_what = (
+            "the traces do not depend on it",
+            "this fit misses the traces, and near it they do not depend on it",
+        )
+        doubts = {name: doubt.replace(*of_what) for name, doubt in doubts.items()}
+        warnings[:] = [sentence.replace(*of_what) for sentence in warnings]
     for _, rival, _, theirs, _ in rivals:
         _undecided(problem.physical(p), rival.physical(theirs), [NAMES[s] for s in p], errors, doubts, warnings)
     if matched.shift_error is not None and "ln_tau" in p:
@@ -173,6 +196,16 @@ def fit_volatile(
     if scatter is not None:
         spreads["on_spread"] = scatter
 
+    ours = fixed.get("conductance_on_S", values["conductance_on_S"])
+    if doubt := _contradicted(ensembles, targets, ours, errors.get("conductance_on_S")):
+        doubts["conductance_on_S"] = "; ".join(filter(None, (doubt, doubts.get("conductance_on_S", ""))))
+        warnings.insert(0, f"conductance_on_S: {doubt}")
+    verdicts = [either] if either else []
+    verdicts += [
+        f"{name}: normalised error {error:.2f}, the model does not describe this trace"
+        for name, error in goodness.items()
+        if error > _POOR
+    ]
     table = []
     names = ", ".join(e.name for e in ensembles)
     counted = {
@@ -191,7 +224,8 @@ def fit_volatile(
     fitted = {NAMES[s] for s in p}
     for name, quantity in Volatile.QUANTITIES.items():
         if name in fixed:
-            entry = FittedParameter(name, fixed[name], quantity.unit, None, "fixed", "fixed by the caller")
+            origin, doubt = "fixed by the caller", doubts.get(name, "")
+            entry = FittedParameter(name, fixed[name], quantity.unit, None, "fixed", origin, doubt)
         elif name in fitted:
             entry = FittedParameter(
                 name, values[name], quantity.unit, errors.get(name), "fitted", counted[name], doubts.get(name, "")
@@ -219,16 +253,82 @@ def fit_volatile(
             assert default is not None
             entry = FittedParameter(name, default, quantity.unit, None, "fixed", reason)
         table.append(entry)
-    goodness = {
-        e.name: float(np.sqrt(np.mean(left**2)))
-        for e, left in zip(ensembles, problem.left(values, targets), strict=True)
-    }
-    warnings += [
-        f"{name}: normalised error {error:.2f}, the model does not describe this trace"
-        for name, error in goodness.items()
-        if error > _POOR
-    ]
-    return Volatile(ParameterTable(tuple(table)), sources, goodness, tuple(warnings))
+    return Volatile(ParameterTable(tuple(table)), sources, goodness, (*verdicts, *warnings))
+
+
+# -- what the model cannot describe --------------------------------------------------------------------------
+
+
+def _sets_at_negative(ensembles: list[Ensemble], low: float, high: float) -> NDArray[np.float64]:
+    """Voltages (V) of SETs at negative voltage that last: on the way back to zero the device is still ON."""
+    found = []
+    for e in ensembles:
+        for row in e.ln_conductance:
+            for event in set_times_of(e.time_s, -e.voltage_V, row, low, high):
+                if event.censored:
+                    continue
+                n = int(np.searchsorted(e.time_s, event.start_s + event.time_s))
+                end = next(last for first, last in stretches(e.voltage_V < 0) if first <= n <= last)
+                # an OFF state that is not ohmic also conducts more at a larger voltage, but not at a smaller one
+                later = slice(n + 1, end + 1)
+                share = e.voltage_V[later] / e.voltage_V[n]
+                smaller = row[later][(share > 0.5) & (share < 0.9)]
+                if smaller.size and np.median(smaller) >= 0.5 * (low + high):
+                    found.append(float(e.voltage_V[n]))
+    return np.array(found)
+
+
+def _holds(ensembles: list[Ensemble], low: float, high: float) -> NDArray[np.float64]:
+    """Positive voltages (V) at which an ON state was lost while the voltage fell, having lasted at larger ones."""
+    found = []
+    for e in ensembles:
+        for row in e.ln_conductance:
+            state = (row - low) / (high - low)
+            for first, last in stretches(e.voltage_V > 0):
+                on = np.flatnonzero(state[first : last + 1] >= 0.5)
+                if on.size < 3:
+                    continue
+                n = first + int(on[-1]) + 1
+                if n <= last and state[n] <= 0.5 and e.voltage_V[n] < 0.9 * e.voltage_V[first : n + 1].max():
+                    found.append(float(e.voltage_V[n]))
+    return np.array(found)
+
+
+def _no_relaxation(either: str, held_V: NDArray[np.float64], rests: int) -> InputError:
+    """The error where no relaxation at rest was seen, with what was seen in its place."""
+    what = "No relaxation in the traces: looked for ln G that falls to 1/e of its way at zero or negative voltage"
+    got = f"{rests} rests after an ON state, none relaxed"
+    action = "Let the stimulus end with a longer rest, fix relaxation_time_s, or fit NonVolatile"
+    if held_V.size:
+        got += (
+            f"; but {held_V.size} of the ON states returned to OFF at a positive voltage on the way down, at "
+            f"{np.median(held_V):.3g} V in the median (a hold voltage)"
+        )
+        action = (
+            "Volatile has no hold voltage of its own: growth and relaxation balance there, so relaxation_time_s must "
+            "come from elsewhere: fix it (on the command line --fixed relaxation_time_s=SECONDS) and look at the "
+            "normalised error, or add pulses that end at 0 V while the device is ON. NonVolatile does not describe it "
+            "either: that model turns OFF at negative voltage only"
+        )
+    if either:
+        what = f"{either[0].upper()}{either[1:]}. {what}"
+        action += ". Of a cell that SETs at both polarities, fit a sweep of one polarity only"
+    return InputError(what, got=got, action=action)
+
+
+def _contradicted(
+    ensembles: list[Ensemble], targets: list[NDArray[np.float64]], on_S: float, error_S: float | None
+) -> str:
+    """The doubt where the ON conductance lies below measured lower bounds of it by more than its error, else empty."""
+    at_limit = [target[e.typical_bound] for e, target in zip(ensembles, targets, strict=True)]
+    least = np.sort(np.exp(np.concatenate(at_limit)))
+    above = least[least > max(on_S + 2.0 * (error_S or 0.0), 1.05 * on_S)]
+    if above.size < _CONTRADICTED:
+        return ""
+    return (
+        f"contradicts {above.size} points at the limit of the current, where I/V is a lower bound: they ask for "
+        f"{above[-_CONTRADICTED]:.3g} S or more"
+    )
 
 
 def _law(weibull: bool, lead: float, count: int) -> FittedParameter:

@@ -24,6 +24,7 @@ __all__ = ["ENSEMBLE", "Match", "censored", "law_of", "match", "on_spread", "set
 ENSEMBLE = 5  # runs from which on spreads and bootstrap mean something
 _ROUNDS = 10  # of simulation in a match, at most
 _MATCHED = 0.01  # relative difference of spreads, and of ln time, that is none
+_WIDEST = 5.0  # standard deviation of ln time that `Volatile` takes
 _SIMULATED = 256  # runs of the model that the spreads are matched with
 _CERTAIN = 0.995  # share of bootstrap samples in which a variance must be larger
 _CLOSED = 0.7  # state from which on a filament is closed: half way, one still grows
@@ -118,7 +119,7 @@ def _next(
             slope = (made[i] ** 2 - before[1][i] ** 2) / (sigma[i] ** 2 - before[0][i] ** 2)
             slope = min(max(slope, 0.25), 4.0)
         wanted = sigma[i] ** 2 + (seen[i] ** 2 - made[i] ** 2) / slope
-        out[i] = math.sqrt(min(max(wanted, 0.09 * sigma[i] ** 2), 9.0 * max(sigma[i], 1e-3) ** 2))
+        out[i] = min(math.sqrt(min(max(wanted, 0.09 * sigma[i] ** 2), 9.0 * max(sigma[i], 1e-3) ** 2)), _WIDEST)
     return out
 
 
@@ -387,7 +388,10 @@ def spreads_of(
         sigma, relative, count = total
         text = f"{count} {'set' if stem == 'growth' else 'relaxation'} times"
         if not several:
-            entries[cycle] = FittedParameter(cycle, sigma, "1", sigma * relative, "fitted", text)
+            doubt = "not identified: on its upper bound" if sigma >= _WIDEST else ""
+            warnings += [f"{cycle}: {doubt}"] if doubt else []
+            error = None if doubt else sigma * relative
+            entries[cycle] = FittedParameter(cycle, sigma, "1", error, "fitted", text, doubt)
             entries[device] = FittedParameter(device, 0.0, "1", None, "fixed", "not estimated: traces of one device")
             continue
         share, devices, separable = device_share(groups, ensembles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -25,6 +25,9 @@ _LEAST_RATIO = 3.0  # of conductances, below which nothing has switched: that of
 _LEAST_POINTS = 10  # that compact.fit takes
 _SAME_STIMULUS = 5e-3  # of the span of the voltage: cycles that differ by less are repetitions
 _LOST = 0.1  # share of the instants that repetitions may lose to have one axis
+_STATED = {"as given": "given", "as the file says": "that the file names"}  # limits that may not be those of the data
+_BELOW = 0.05  # by which share a plateau lies below the limit from which on it is another one
+_OFTEN = 0.05  # share of the points above the limit from which on it is no overshoot
 _WRONG = 0.8  # share of the larger currents against the voltage from which on it is the convention that is wrong
 
 
@@ -155,6 +158,7 @@ def _limits(
     seen = [limit for (_, limit, how) in found if how == "from a plateau of the current" and math.isfinite(limit)]
     common = float(np.median(seen)) if seen and np.ptp(seen) <= 0.05 * np.median(seen) else None
     answer, told = [], set()
+    untold: dict[tuple[str, float], Note] = {}
     sides: dict[float, int] = {}
     for (mask, limit, how), (block, part, label) in zip(found, pieces, strict=True):
         if common is not None and (how == "from a plateau of the current" or (not how and part.kind == "pulses")):
@@ -172,6 +176,15 @@ def _limits(
             mask = mask & (np.sign(block.voltage_V) == sides[limit])
         if block.flags is not None:
             mask = mask | _credible(block, block.flags, notes, label)
+        if how in _STATED and part.kind == "sweep":
+            stays, level = clipped(block.voltage_V, np.abs(block.current_A))
+            if level < (1.0 - _BELOW) * limit:
+                text = (
+                    f"the current stays at {level:.4g} A over {_points(stays)}, below the limit "
+                    f"{_STATED[how]} ({limit:.4g} A): if the source limited it there, the limit is {level:.4g} A"
+                )
+                lines = tuple(int(n) for n in block.lines[stays])
+                notes.append(Note("warning", text, block.file, lines, block.device, label, "limit"))
         if math.isfinite(limit) and how:
             over = np.abs(block.current_A) > 1.2 * limit
             if sides[limit]:
@@ -181,14 +194,24 @@ def _limits(
                     f"{int(over.sum())} currents up to {np.abs(block.current_A[over]).max():.3g} A exceed the limit of "
                 )
                 text += f"{limit:.3g} A: overshoot, or another limit"
-                notes.append(
-                    Note("warning", text, block.file, tuple(int(n) for n in block.lines[over]), block.device, label)
-                )
-            if (how, round(math.log(limit), 1)) not in told and mask.any():
-                told.add((how, round(math.log(limit), 1)))
-                kind = "assumed" if "plateau" in how else "read"
-                notes.append(Note(kind, f"compliance of {limit:.4g} A, {how}", block.file, (), block.device))
+                lines = tuple(int(n) for n in block.lines[over])
+                about = "limit" if over.mean() > _OFTEN else ""
+                notes.append(Note("warning", text, block.file, lines, block.device, label, about))
+            key = (how, round(math.log(limit), 1))
+            note = Note(
+                "assumed" if "plateau" in how else "read",
+                f"compliance of {limit:.4g} A, {how}",
+                block.file,
+                (),
+                block.device,
+            )
+            if key not in told and mask.any():
+                told.add(key)
+                notes.append(note)
+            elif how in _STATED:
+                untold.setdefault(key, replace(note, text=f"{note.text}; no current reaches it"))
         answer.append((mask, limit, sides[limit]))
+    notes += [note for key, note in untold.items() if key not in told]
     return answer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 
@@ -80,6 +80,13 @@ _RUN = re.compile(r"(.*?)\s*\((\d+)\)")  # Clarius numbers the runs of a test: D
 # the letters by which system mode and EasyEXPERT tell the state of a reading
 _LETTERS = {"n": 0.0, "c": 1.0, "t": 0.0}
 _FLAGS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "ok": 0.0, "compliance": 1.0, "limit": 1.0, "normal": 0.0}
+# day and month in either order, then the time of the day, on a clock of 12 hours if so said
+_DATE = re.compile(
+    r"(\d{1,2})([./])(\d{1,2})\2(\d{4})[ T]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?: *([AaPp])\.?[Mm]\.?)?"
+)
+_ISO = "2024-11-30T14:02:11.040"
+_DATES = f"a date such as {_ISO}, 30.11.2024 14:02:11.040 or 11/30/2024 02:02:11 PM, "
+_OR_RATE = '; or leave the time out: --column "time=none" with --rate or --delay'
 _2400_COMPLIANCE, _2600_COMPLIANCE = 1 << 3, 1 << 6  # Series 2400 and 2600B manuals
 
 
@@ -135,7 +142,7 @@ def columns_of(
     ----------
     table : Table
     columns : mapping of str to str, optional
-        Quantity to the header of its column, where the header alone does not tell.
+        Quantity to the header of its column, where the header alone does not tell; ``"none"`` where no column is it.
     units : mapping of str to str, optional
         Quantity to its unit, where the header does not tell.
 
@@ -170,6 +177,10 @@ def _columns(table: Table, places: list[int], named: dict[str, str], units: dict
             raise InputError(
                 "unknown quantity in units", got=name, allowed=", ".join(q for q, unit in QUANTITIES.items() if unit)
             )
+    without = {name for name, label in named.items() if label.lower() == "none" and label not in header}
+    if unknown := sorted(without - set(QUANTITIES)):
+        raise InputError("unknown quantity in columns", got=unknown[0], allowed=", ".join(QUANTITIES))
+    named = {name: label for name, label in named.items() if name not in without}
     labels, given = chosen(header, named, QUANTITIES, table.file, table.header_line)
     given = {**units, **given}
     if not table.rows:
@@ -178,7 +189,8 @@ def _columns(table: Table, places: list[int], named: dict[str, str], units: dict
         )
     lines = np.array([number for number, _ in table.rows])
     found = Columns(table.file, lines, {}, {}, preamble=table.preamble)
-    roles = _roles(table, header, bare, below, labels, given, places)
+    roles = _roles(table, header, bare, below, labels, without, places)
+    found.notes += [Note("read", f"no column is the {name}, as asked", table.file) for name in sorted(without)]
     used = []
     for name, place in roles.items():
         cells = [row[places[place]] for _, row in table.rows]
@@ -212,10 +224,10 @@ def _roles(
     bare: Sequence[str],
     below: Sequence[str],
     labels: Mapping[str, str],
-    given: Mapping[str, str],
+    without: Collection[str],
     places: Sequence[int],
 ) -> dict[str, int]:
-    """Place of each quantity that the header tells."""
+    """Place of each quantity that the header tells, except for those that it shall not."""
     roles = {name: header.index(label) for name, label in labels.items()}
     taken = set(roles.values())
     candidates: dict[str, list[int]] = {}
@@ -242,6 +254,7 @@ def _roles(
     if "status" in candidates and "compliance" in candidates:
         candidates["compliance"] = [n for n in candidates["compliance"] if n not in candidates["status"]]
     _source(table, header, candidates)
+    candidates = {name: group for name, group in candidates.items() if name not in without}
     for name in ("voltage", *(n for n in QUANTITIES if n != "voltage")):
         group = candidates.get(name, [])
         if name in roles or not group:
@@ -373,8 +386,9 @@ def _numbers(
         plain = _plain(bare)
         bases = ("Ohm", "S", "A") if not plain.startswith(("i", "g")) else ("A",) if plain[0] == "i" else ("S",)
     key = f"line {table.header_line}, {where}"
-    if name == "time" and _instant(next((c for c in cells if c.lower() not in MISSING), "")) is not None:
-        cells = [cell if (seconds := _instant(cell)) is None else repr(seconds) for cell in cells]
+    form = ""
+    if name == "time" and (instants := _instants(cells, where, table)) is not None:
+        cells, form = instants
         given = {"time": "s"}
         unit = None
     scale, base = _scale(name, unit, bases, given.get(name), key, table)
@@ -390,8 +404,9 @@ def _numbers(
                     file=table.file,
                     key=f"line {line}, {where}",
                     got=cell[:40],
-                    allowed=f"a number, or nothing, NaN or an overflow such as 9.91E+37 where there is none ({name})",
-                    action="Correct or drop the line",
+                    allowed=f"a number, {_DATES if name == 'time' else ''}or nothing, NaN or an overflow such as "
+                    f"9.91E+37 where there is none ({name})",
+                    action=f"Correct or drop the line{_OR_RATE if name == 'time' else ''}",
                 )
             missing.append(line)
             value = np.nan
@@ -427,7 +442,7 @@ def _numbers(
         scale = (1.0, 0.0)
     else:
         shown = given.get(name) or unit
-        found.notes.append(Note("read", f"{name} from {label!r} in {'°C' if scale[1] else shown}", found.file))
+        found.notes.append(Note("read", f"{name} from {label!r} in {'°C' if scale[1] else shown}{form}", found.file))
     values = numbers * scale[0] + scale[1]
     if name in ("hrs", "lrs"):
         found.values[f"{name}_{base}"] = values
@@ -456,6 +471,60 @@ def _no_thousands(table: Table, cells: Sequence[str], where: str) -> None:
                 allowed="one sign for decimals and none for thousands",
                 action="Write the file without separators of thousands",
             )
+
+
+def _instants(cells: list[str], where: str, table: Table) -> tuple[list[str], str] | None:
+    """Seconds in place of dates and times of the day, and how the dates were read; None if the first cell is neither.
+
+    Dates that begin with the day or the month are read in the one order that is possible for the whole column, or in
+    which time runs on; where both are and give other times between the points, neither is taken.
+    """
+    first = next((c for c in cells if c.lower() not in MISSING), "")
+    if _instant(first) is not None:
+        return [cell if (seconds := _instant(cell)) is None else repr(seconds) for cell in cells], ""
+    if not _DATE.fullmatch(first):
+        return None
+    rows = [n for n, cell in enumerate(cells) if _DATE.fullmatch(cell)]
+    read = {order: [_dated(cells[n], order) for n in rows] for order in ("day, month", "month, day")}
+    possible = {order: np.array(times) for order, times in read.items() if None not in times}
+    if not possible:
+        return None
+    if len(possible) == 2:
+        one, other = possible.values()
+        if np.array_equal(one - one[0], other - other[0]):
+            possible = {"one day": one}
+        elif running := {order: times for order, times in possible.items() if (np.diff(times) >= 0).all()}:
+            possible = running
+    if len(possible) > 1:
+        raise DataError(
+            "the dates may begin with the day or with the month, and the times between the points differ",
+            file=table.file,
+            key=f"line {table.rows[rows[0]][0]}, {where}",
+            got=first,
+            allowed=f"ISO 8601, as {_ISO}",
+            action=f"Write the year first{_OR_RATE}",
+        )
+    (order,) = possible
+    instants = dict(zip(rows, possible[order], strict=True))
+    return [repr(float(instants[n])) if n in instants else cell for n, cell in enumerate(cells)], f", of dates: {order}"
+
+
+def _dated(text: str, order: str) -> float | None:
+    """Seconds of a date that begins with the day or the month; None if there is no such date."""
+    match = _DATE.fullmatch(text)
+    assert match is not None  # asked by the caller
+    first, _, second, year, hour, minute, second_s, fraction, half = match.groups()
+    day, month = (int(first), int(second)) if order.startswith("day") else (int(second), int(first))
+    hours = int(hour)
+    if half is not None:
+        if not 1 <= hours <= 12:
+            return None
+        hours = hours % 12 + (12 if half in "Pp" else 0)
+    try:
+        moment = datetime(int(year), month, day, hours, int(minute), int(second_s or 0))
+    except ValueError:
+        return None
+    return (moment - datetime(1970, 1, 1)).total_seconds() + (float(f"0.{fraction}") if fraction else 0.0)
 
 
 def _instant(text: str) -> float | None:

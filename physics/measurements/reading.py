@@ -67,7 +67,8 @@ def read(
         look like.
     columns : mapping, optional
         Header of each quantity that is not found by itself, with the unit behind a colon where the header names
-        none: ``{"current": "Channel 2:nA"}``. Quantities: time, voltage (of the source), device_voltage, current,
+        none: ``{"current": "Channel 2:nA"}``; ``{"time": "none"}`` leaves that column out. Quantities:
+        time, voltage (of the source), device_voltage, current,
         resistance, conductance, compliance, status, temperature, device, cycle, ...
     units : mapping, optional
         Unit of a quantity whose header names none: ``{"current": "uA"}``. Without it bare numbers are taken as SI,

@@ -37,6 +37,8 @@ class Note:
         Lines of the file that it is about; empty if about all.
     device, cycle : str
         Empty if about all.
+    about : str
+        ``"limit"`` where the limit of the current is in doubt, else empty.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Note:
     lines: tuple[int, ...] = ()
     device: str = ""
     cycle: str = ""
+    about: str = ""
 
     def __str__(self) -> str:
         where = [self.file] if self.file else []
@@ -110,6 +113,12 @@ class CleaningReport:
     def assumed(self) -> tuple[Note, ...]:
         """What the files do not say."""
         return self.of("assumed")
+
+    @property
+    def limit_doubt(self) -> str:
+        """Why the limit of the current is in doubt, in words; empty where it is not."""
+        texts = [note.text for note in CleaningReport(tuple(n for n in self.notes if n.about == "limit")).brief()]
+        return f"{texts[0]}{f' (and {len(texts) - 1} more)' if len(texts) > 1 else ''}" if texts else ""
 
     def brief(self) -> list[Note]:
         """The notes in order, those that say the same of several cycles as one.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...compact.model import CompactModel
     from ...physics.measurements import Measurements
 
+_VERDICT = "does not describe"  # in the warnings about the fit as a whole
 _STYLES = {"dropped": "yellow", "flagged": "yellow", "aside": "red", "assumed": "magenta", "warning": "yellow"}
 
 
@@ -36,7 +37,9 @@ def fit(
     column: Annotated[
         list[str],
         typer.Option(
-            "--column", help='Header of a quantity, as "current=Channel 2 (nA)" or "current=I1:nA"; may be repeated.'
+            "--column",
+            help='Header of a quantity, as "current=Channel 2 (nA)" or "current=I1:nA"; "time=none" leaves it out; may '
+            "be repeated.",
         ),
     ] = [],  # noqa: B006 - typer reads the default and never changes it
     unit: Annotated[
@@ -110,25 +113,25 @@ def fit(
     )
     quiet = on_stdout(json_file)
     _report(found, every, quiet)
+    said = told() if quiet else stdout()
+    if traces is not None:  # before the fit, which may fail
+        from ...physics.trace import write
+
+        for n, trace in enumerate(found.traces, 1):
+            file = traces if len(found.traces) == 1 else traces.with_stem(f"{traces.stem}-{n}")
+            said.print(f"Trace: {write(trace, file)}", soft_wrap=True, markup=False)
     with staged() as tell:
         cell = fit_measured(chosen, found, fixed=held, resamples=resamples, progress=tell)
     record = {**cell.to_dict(), "cleaning": found.report.to_list()}
     if not quiet:
         _print(cell, found)
     give(record, json_file)
-    said = told() if quiet else stdout()
     if out is not None:
         from ...physics.files import write_whole
 
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         write_whole(out, lambda name: Path(name).write_text(text, encoding="utf-8"))
         said.print(f"Model: {out}", soft_wrap=True, markup=False)
-    if traces is not None:
-        from ...physics.trace import write
-
-        for n, trace in enumerate(found.traces, 1):
-            file = traces if len(found.traces) == 1 else traces.with_stem(f"{traces.stem}-{n}")
-            said.print(f"Trace: {write(trace, file)}", soft_wrap=True, markup=False)
     for path in export:
         said.print(f"Circuit element: {cell.export(path)}", soft_wrap=True, markup=False)
 
@@ -189,6 +192,9 @@ def _report(found: Measurements, every: bool, quiet: bool) -> None:
 
 def _print(cell: CompactModel, found: Measurements) -> None:
     console = page()
+    verdicts = [sentence for sentence in cell.warnings if _VERDICT in sentence]
+    for sentence in verdicts:  # the numbers below mean nothing without them
+        console.print(f"- {sentence}", soft_wrap=True, markup=False, style="red")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("parameter", "value", "standard error", "unit", "kind", "from"):
         table.add_column(name, overflow="fold", justify="right" if name in ("value", "standard error") else "left")
@@ -209,5 +215,5 @@ def _print(cell: CompactModel, found: Measurements) -> None:
             files = json.loads(found.traces[int(number)].attrs["files"])
             where = f" ({', '.join(Path(f).name for f in files[:3])}{', ...' if len(files) > 3 else ''})"
         console.print(f"normalised error of {name}{where}: {error:.3g}", soft_wrap=True, markup=False)
-    for sentence in cell.warnings:
+    for sentence in (sentence for sentence in cell.warnings if sentence not in verdicts):
         console.print(f"- {sentence}", soft_wrap=True, markup=False, style="yellow")

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import json
 import re
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -443,6 +444,92 @@ def test_dates_are_times(tmp_path):
     stamps = [f"2024-06-12 23:59:{30 + n / 4:06.3f}" if n < 120 else "" for n in range(V.size)]
     (trace,) = read(write(tmp_path / "iv.csv", {"Timestamp": stamps, "V (V)": V, "I (A)": I})).traces
     np.testing.assert_allclose(np.diff(trace.time.values)[:8], 0.25, rtol=1e-6)
+
+
+SECONDS = 0.25 * np.arange(81)
+
+
+def dated(form, start, seconds=SECONDS):
+    return [(start + timedelta(seconds=float(s))).strftime(form) for s in seconds]
+
+
+@pytest.mark.parametrize(
+    ("form", "start", "order"),
+    [
+        ("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 11, 3, 14, 2, 11), "one day"),
+        ("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 11, 30, 23, 59, 50), "day, month"),
+        ("%m/%d/%Y %I:%M:%S.%f %p", datetime(2024, 11, 13, 11, 59, 50), "month, day"),  # over noon
+        ("%m/%d/%Y %I:%M:%S.%f %p", datetime(2024, 11, 12, 23, 59, 50), "month, day"),  # the 13th comes
+        ("%m/%d/%Y %H:%M:%S.%f", datetime(2024, 1, 31, 23, 59, 50), "month, day"),
+        ("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 12, 31, 23, 59, 50), "day, month"),
+        ("%d/%m/%Y %H:%M:%S.%f", datetime(2024, 2, 29, 23, 59, 50), "day, month"),
+    ],
+)
+def test_dates_begin_with_day_or_month_as_the_column_tells(tmp_path, form, start, order):
+    V, I = loop()  # noqa: E741
+    found = read(write(tmp_path / "iv.csv", {"Timestamp": dated(form, start), "V (V)": V, "I (A)": I}))
+    inside = np.abs(V) > 0.01
+    np.testing.assert_allclose(found.traces[0].time, SECONDS[inside], atol=1e-6)
+    assert any(text.endswith(f"of dates: {order}") for text in notes(found, "read"))
+
+
+def test_time_that_runs_on_tells_day_from_month(tmp_path):
+    # 9 and 10 October, or 10 September and 10 October: both run on, a day or a month apart
+    V, I = loop()  # noqa: E741
+    stamps = dated("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 10, 9, 23, 59, 50))
+    with pytest.raises(DataError, match=r"begin with the day or with the month.*ISO 8601.*time=none"):
+        read(write(tmp_path / "iv.csv", {"Timestamp": stamps, "V (V)": V, "I (A)": I}))
+    stamps = dated("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 1, 12, 23, 59, 50))  # 12.01., 13.01.
+    assert read(write(tmp_path / "a.csv", {"Timestamp": stamps, "V (V)": V, "I (A)": I})).traces[0].time[-1] < 21
+    part = dated("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 2, 3, 4, 0, 0), SECONDS[:40])
+    part += dated("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 3, 2, 4, 0, 0), SECONDS[40:])  # or 2 March, then 3 February
+    found = read(write(tmp_path / "b.csv", {"Timestamp": part, "V (V)": V, "I (A)": I}))
+    assert any(text.endswith("of dates: day, month") for text in notes(found, "read"))
+
+
+def test_a_date_that_is_none_is_told_by_line(tmp_path):
+    V, I = loop()  # noqa: E741
+    stamps = dated("%d.%m.%Y %H:%M:%S.%f", datetime(2024, 11, 3))
+    stamps[4] = "yesterday"
+    with pytest.raises(DataError, match=r"line 6, column 'Timestamp': not a number.*30\.11\.2024.*time=none"):
+        read(write(tmp_path / "iv.csv", {"Timestamp": stamps, "V (V)": V, "I (A)": I}))
+
+
+def test_a_column_of_time_can_be_left_out(tmp_path):
+    V, I = loop()  # noqa: E741
+    file = write(tmp_path / "iv.csv", {"Timestamp": ["yesterday"] * V.size, "V (V)": V, "I (A)": I})
+    found = read(file, columns={"time": "none"}, rate_V_s=0.5)
+    steps = np.diff(V[np.abs(V) > 0.01]) / np.diff(found.traces[0].time)
+    np.testing.assert_allclose(np.abs(steps), 0.5)
+    assert "no column is the time, as asked" in notes(found, "read")
+    with pytest.raises(InputError, match="unknown quantity"):
+        read(file, columns={"thyme": "none"})
+    with pytest.raises(DataError, match="no column is the current"):
+        read(file, columns={"current": "none"})
+
+
+@pytest.mark.parametrize(("limit", "head"), [(1e-3, ()), (5e-6, ()), (None, ("Compliance,1,mA",))])
+def test_a_plateau_below_the_limit_is_in_doubt(tmp_path, limit, head):
+    V, I = loop(limit=2e-6)  # noqa: E741
+    file = write(tmp_path / "iv.csv", {"Time (s)": SECONDS, "V (V)": V, "I (A)": I}, head=head)
+    found = read(file, compliance_A=limit)
+    named = "that the file names" if limit is None else "given"
+    (doubt,) = notes(found, "warning")
+    points = int((np.abs(I) >= 2e-6).sum())
+    assert f"the current stays at 2e-06 A over {points} points, below the limit {named} (" in doubt
+    assert found.report.limit_doubt == doubt
+    how = "as the file says" if limit is None else "as given"
+    assert f"compliance of {limit or 1e-3:.4g} A, {how}; no current reaches it" in notes(found, "read")
+
+
+def test_a_limit_that_is_reached_is_not_in_doubt(tmp_path):
+    V, I = loop(limit=2e-6)  # noqa: E741
+    file = write(tmp_path / "iv.csv", {"Time (s)": SECONDS, "V (V)": V, "I (A)": I})
+    found = read(file, compliance_A=2e-6)
+    assert found.report.limit_doubt == ""
+    assert not notes(found, "warning")
+    assert "compliance of 2e-06 A, as given" in notes(found, "read")
+    assert "exceed the limit" in read(file, compliance_A=1e-9).report.limit_doubt
 
 
 def test_sampling_of_easyexpert_has_the_limit_of_its_terminal(tmp_path):

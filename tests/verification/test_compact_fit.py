@@ -9,6 +9,7 @@ import pytest
 
 from halidrift.compact import NonVolatile, Volatile, characterise, fit
 from halidrift.compact.likelihood import lack_of_fit, lognormal_times, repeat_spread, weibull_times
+from halidrift.compact.volatile_spread import _next
 from halidrift.physics import trace as traces
 from halidrift.physics.errors import InputError
 from halidrift.physics.waveform import Waveform
@@ -161,6 +162,15 @@ def test_the_law_of_the_breaks_is_told_and_its_tail_reproduced():
     assert fit(Volatile, other, fixed={"growth_voltage_V": 0.1, "relaxation_weibull": 1.0}, resamples=0).value(
         "relaxation_weibull"
     )
+
+
+def test_a_spread_that_no_simulation_reaches_stays_within_its_bounds():
+    """Wanted 3 where simulated runs stay at 0.5 whatever the spread: it ends at 5, not beyond."""
+    sigma, made, before = np.array([1.0, 1.0]), np.array([0.5, 0.5]), None
+    for _ in range(10):
+        new = _next(sigma, made, np.array([3.0, 3.0]), np.array([True, False]), before)
+        sigma, before = new, (sigma, made)
+    assert sigma.tolist() == [5.0, 1.0]
 
 
 def test_censored_weibull_times_are_unbiased():
