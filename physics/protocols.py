@@ -14,8 +14,10 @@ durations, numbers, retention, update), all of whose arguments have defaults.
 
     50x (pulses amplitude=1V width=20ms period=40ms compliance=1uA + hold voltage=0V duration=200ms)
 
-A table is a CSV file with the columns ``time_s`` and ``voltage_V``, and ``compliance_A`` if there is a limit; its path
-stands for a protocol by itself, or for a part of one as ``csv file=pulse.csv``.
+A table is a CSV file with the columns ``time_s`` and ``voltage_V``, and ``compliance_A`` if there is a limit (without
+that column there is none); headers may be those of an instrument, as ``Time (ms);Voltage (V);Current limit (uA)``,
+fields parted by comma, semicolon or tab. Its path stands for a protocol by itself, or for a part of one as
+``csv file=pulse.csv samples=400``: a trace reports the instants of the table, and so many more between them.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from . import synapse
 from .errors import DataError, InputError
 from .waveform import Waveform
 
-__all__ = ["Protocol", "quantity", "series", "variation"]
+__all__ = ["Protocol", "arguments", "is_table", "quantity", "series", "variation"]
 
 _PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 # unit -> spelling -> factor; Decimal, so that 20ms is the number that 20e-3 is
@@ -196,8 +198,23 @@ _KINDS: dict[str, dict[str, _Key]] = {
         "samples": _Key("samples", ""),
     },
     "update": {"count": _Key("count", ""), "depression": _Key("depression_V", "V"), **_SPIKE, **_GAP, **_READ},
-    "csv": {"file": _Key("file", "path"), **_COMPLIANCE},
+    "csv": {"file": _Key("file", "path"), **_COMPLIANCE, "samples": _Key("samples", "")},
 }
+
+
+def arguments() -> dict[str, str]:
+    """What each argument of the makers is called in a protocol.
+
+    Returns
+    -------
+    dict of str to str
+
+    Examples
+    --------
+    >>> arguments()["width_s"]
+    'width'
+    """
+    return {key.argument: name for keys in _KINDS.values() for name, key in keys.items() if key.argument != name}
 
 
 def _maker(kind: str) -> Any:
@@ -235,15 +252,20 @@ def _made(kind: str, given: Mapping[str, str]) -> Waveform:
     return make(**values)
 
 
-def _read(file: str | os.PathLike[str], compliance_A: float | None = None) -> Waveform:
+def _read(file: str | os.PathLike[str], compliance_A: float | None = None, samples: float | None = None) -> Waveform:
     """A waveform from a CSV file; the compliance of a row holds until the next one."""
+    if samples is not None and not (samples >= 1 and float(samples).is_integer()):
+        raise InputError("csv samples must be a whole number", got=samples, allowed=">= 1")
+    separator = ","
     columns: dict[str, list[float]] = {}
     try:
         with Path(file).open(encoding="utf-8-sig", newline="") as stream:
             lines = ((i, line) for i, line in enumerate(stream, start=1) if line.strip() and not line.startswith("#"))
-            rows = ((i, next(csv.reader([line]))) for i, line in lines)
             factors: list[tuple[str, Decimal]] = []
-            for i, row in rows:
+            for i, line in lines:
+                if not factors:
+                    separator = max(",;\t", key=line.count)
+                row = next(csv.reader([line], delimiter=separator))
                 if not factors:
                     factors = [_column(cell.strip(), file) for cell in row]
                     columns = {noun: [] for noun, _ in factors}
@@ -260,10 +282,12 @@ def _read(file: str | os.PathLike[str], compliance_A: float | None = None) -> Wa
                 if len(row) != len(factors):
                     got, allowed = f"{len(row)} values", f"{len(factors)}, one for each column"
                     raise DataError("a row of another length", file=file, key=f"line {i}", got=got, allowed=allowed)
-                for cell, (noun, factor) in zip(row, factors, strict=True):
+                for text, (noun, factor) in zip(row, factors, strict=True):
+                    # where the comma does not separate it may be the decimal sign
+                    cell = text if separator == "," else text.replace(",", ".", 1)
                     found = _NUMBER.fullmatch(cell)
                     if (found is None or found[2]) and cell.strip() != "inf":
-                        raise DataError("not a number", file=file, key=f"line {i}, {noun}", got=cell)
+                        raise DataError("not a number", file=file, key=f"line {i}, {noun}", got=text)
                     try:
                         columns[noun].append(_scaled(cell.strip(), factor, noun))
                     except InputError as error:
@@ -278,26 +302,65 @@ def _read(file: str | os.PathLike[str], compliance_A: float | None = None) -> Wa
     if compliance_A is None and "compliance" in columns:
         limit = np.array(columns["compliance"][:-1])
     try:
-        return Waveform(np.array(columns["time"]), np.array(columns["voltage"]), limit)
+        wave = Waveform(np.array(columns["time"]), np.array(columns["voltage"]), limit)
+        if samples is None:
+            return wave
+        return wave.with_samples(np.linspace(wave.time_s[0], wave.time_s[-1], int(samples) + 2)[1:-1])
     except InputError as error:
         raise DataError(
             error.what, file=file, key="(columns)", got=error.got, allowed=error.allowed, action=error.action
         ) from error
 
 
+_HEADER = re.compile(r"(?P<noun>.*?)\s*(?:\((?P<round>[^()]*)\)|\[(?P<square>[^\[\]]*)\]|[_/]\s*(?P<bare>[^\s_/]+))?")
+_NOUNS = {"t": "time", "v": "voltage", "current limit": "compliance", "limit": "compliance", "icc": "compliance"}
+
+
 def _column(header: str, file: object) -> tuple[str, Decimal]:
-    """Noun and factor of a column such as voltage_mV."""
-    noun, _, spelling = header.partition("_")
+    """Noun and factor of a column such as voltage_mV or Voltage (mV)."""
+    found = _HEADER.fullmatch(header)
+    assert found is not None  # every part may be empty
+    noun = re.sub(r"[\s_]+", " ", found["noun"]).strip().lower()
+    spelling = (found["round"] or found["square"] or found["bare"] or "").strip()
+    noun = _NOUNS.get(noun, noun)
+    if f"{noun} {spelling}" in _NOUNS:  # Current_limit has no unit
+        noun, spelling = _NOUNS[f"{noun} {spelling}"], ""
     units = {"time": "s", "voltage": "V", "compliance": "A"}
     if noun not in units:
         known = [f"{n}_{u}" for n, u in units.items()]
         raise DataError(
-            "unknown column", file=file, key=header, got=header, allowed=", ".join(known), action=_close(header, known)
+            "unknown column",
+            file=file,
+            key=header,
+            got=header,
+            allowed=f"{', '.join(known)}, or as Time (ms), Voltage (V), Current limit (uA)",
+            action=_close(header, known),
         )
     if spelling not in _SPELLINGS[units[noun]]:
-        allowed = f"{noun}_{units[noun]}, or with an SI prefix"
+        unit = units[noun]
+        allowed = f"{noun}_{unit} or {noun.capitalize()} ({unit}), or with an SI prefix"
         raise DataError("a column needs its unit", file=file, key=header, got=header, allowed=allowed)
     return noun, _SPELLINGS[units[noun]][spelling]
+
+
+def is_table(file: str | os.PathLike[str]) -> bool:
+    """Whether a CSV file holds a waveform and no measurement: times and voltages, and at most a limit.
+
+    Parameters
+    ----------
+    file : path
+
+    Returns
+    -------
+    bool
+    """
+    with Path(file).open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        head = next((line for line in stream if line.strip() and not line.startswith("#")), "").strip()
+    try:
+        nouns = [_column(cell.strip().strip('"'), file)[0] for cell in re.split(r"[,;\t]", head)]
+    except DataError:
+        return False
+    return {"time", "voltage"} <= set(nouns)
 
 
 # -- the language ------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ...physics.errors import FullError, HalidriftError, InputError, OutputError, ValidityError
-from ._console import failed, out, quietly
+from ...physics.errors import DataError, FullError, HalidriftError, InputError, OutputError, ValidityError
+from ._console import failed, out, quietly, typed
 from .characterise import characterise
 from .check import check
 from .conduction import conduction
@@ -117,6 +117,17 @@ def _quiet(group: typer.Typer) -> None:
 _quiet(app)
 
 
+def _options(arguments: list[str]) -> list[str]:
+    """The options of the command that these words call."""
+    command: Any = typer.main.get_command(app)
+    for word in arguments:
+        members = getattr(command, "commands", {})
+        if word not in members:
+            break
+        command = members[word]
+    return [option for p in command.params for option in p.opts]
+
+
 def main() -> None:
     """Run the command line.
 
@@ -129,7 +140,9 @@ def main() -> None:
     try:
         code = app(args=arguments, prog_name="halidrift", standalone_mode=False)
     except HalidriftError as error:
-        failed().print(str(error), style="red", soft_wrap=True, markup=False)
+        # what stands in a file keeps its name there
+        text = str(error) if isinstance(error, DataError) else typed(str(error), _options(arguments), arguments)
+        failed().print(text, style="red", soft_wrap=True, markup=False)
         mend = isinstance(error, InputError | ValidityError | OutputError) and not isinstance(error, FullError)
         sys.exit(2 if mend else 1)
     except MemoryError as error:

@@ -7,9 +7,10 @@ import inspect
 import json
 import logging
 import math
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,10 +43,13 @@ __all__ = [
     "read_trace",
     "staged",
     "told",
+    "typed",
     "working",
 ]
 
 _state = {"quiet": False}
+_ZERO_CELSIUS_K = 273.15
+_COLDEST_K = 50.0  # the lowest temperature of the compact models
 
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; one for each core if not given.")]
 Dask = Annotated[
@@ -108,10 +112,11 @@ def quietly(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def measured(option: str, unit: str, help: str, **details: Any) -> Any:
+def measured(option: str, unit: str, help: str, *, coldest_K: float = _COLDEST_K, **details: Any) -> Any:
     """An option that is a number with its unit, as 20ms or 1uA.
 
-    Where a bare number cannot be misread it is one in `unit`; a length or an area needs its unit.
+    Where a bare number cannot be misread it is one in `unit`; a length or an area needs its unit. A temperature may be
+    in degrees Celsius, as 25C; below `coldest_K` its unit was forgotten.
     """
 
     def parse(text: Any) -> float:
@@ -120,7 +125,10 @@ def measured(option: str, unit: str, help: str, **details: Any) -> Any:
         if isinstance(text, float | int):  # the default
             return float(text)
         try:
-            return quantity(text, unit, name=option, bare=bare)
+            if unit == "K" and (celsius := re.fullmatch(r"\s*([^\sC°]+)\s*°?C\s*", text)):
+                return _warm(quantity(celsius[1], "", name=option) + _ZERO_CELSIUS_K, text, option, coldest_K)
+            found = quantity(text, unit, name=option, bare=bare)
+            return _warm(found, text, option, coldest_K) if unit == "K" else found
         except InputError as error:
             raise typer.BadParameter(str(error)) from error
 
@@ -128,6 +136,68 @@ def measured(option: str, unit: str, help: str, **details: Any) -> Any:
     # typer names the kind of a value after its parser
     parse.__name__ = {"m2": "area", "m": "length"}.get(unit, unit)
     return typer.Option(option, parser=parse, metavar=parse.__name__.upper(), help=help, **details)
+
+
+def _warm(temperature_K: float, text: str, option: str, coldest_K: float) -> float:
+    if temperature_K < coldest_K:
+        bare = text.strip()[-1:] in "0123456789."
+        raise InputError(
+            f"{option} is in kelvin, and too cold for any model here" if bare else f"{option} is too cold",
+            got=text,
+            allowed=f"{coldest_K:g} K and more, as 300K or 25C",
+            action=f"Did you mean {text.strip()}C?" if bare else None,
+        )
+    return temperature_K
+
+
+def typed(text: str, options: Iterable[str], arguments: Sequence[str]) -> str:
+    """A message of the package in the words of the command line: options and keys of a protocol, no Python names.
+
+    Parameters
+    ----------
+    text : str
+    options : iterable of str
+        Of the command that was called.
+    arguments : sequence of str
+        As typed.
+    """
+    names = {name: option for name, option in _OPTIONS.items() if option in set(options)}
+    if {word.partition("=")[0] for word in arguments} & {"--waveform", "--protocol", "--vary"}:
+        from ...physics.protocols import arguments as keys
+
+        names |= keys()
+    if not names or "on the command line" in text:
+        return text
+    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w.=])(?:[A-Z]\w*\.)?({known})\b(?!=)", lambda found: names[found[1]], text)
+
+
+# Python name to the option that sets it, where they differ
+_OPTIONS = {
+    "temperature_K": "--temperature",
+    "reference_temperature_K": "--temperature",
+    "rate_V_s": "--rate",
+    "delay_s": "--delay",
+    "compliance_A": "--compliance",
+    "peaks_V": "--peak",
+    "voltage_floor_V": "--floor",
+    "thickness_m": "--thickness",
+    "area_m2": "--area",
+    "static_permittivity": "--static-permittivity",
+    "effective_mass": "--effective-mass",
+    "word_segment_ohm": "--line",
+    "bit_segment_ohm": "--line",
+    "line_ohm": "--line",
+    "driver_ohm": "--driver",
+    "pull_up_ohm": "--pull-up",
+    "low_ohm": "--low",
+    "high_ohm": "--high",
+    "voltage_V": "--voltage",
+    "read_V": "--read",
+    "write_V": "--write",
+    "per_class": "--per-class",
+    "processes": "--workers",
+}
 
 
 def on_stdout(place: Path | None) -> bool:

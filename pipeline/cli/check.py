@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     from ..cards import Checked
 
 _TABLES = (".csv", ".tsv", ".txt", ".dat")
+_FEW = 50  # instants between which a SET goes unseen
 _MANY = 8  # names told in a line
+# what a card for a model is of
+_SUBJECTS = {
+    "FilamentKMC": "a metal filament",
+    "VacancyKMC": "halide vacancies",
+    "FilamentFEM": "a metal filament",
+    "IonFilm": "an ion film",
+}
 
 
 def check(
@@ -56,7 +65,7 @@ def check(
 def _checked(file: Path, effects: bool) -> tuple[dict[str, Any], Callable[[], None]]:
     """What was found, and how to print it."""
     if not file.is_file():
-        raise InputError("There is no such file", got=str(file), action="Begin one with: halidrift new device NAME")
+        raise InputError("There is no such file", got=str(file), action=_instead(file))
     suffix = file.suffix.lower()
     try:
         if suffix == ".toml":
@@ -71,6 +80,26 @@ def _checked(file: Path, effects: bool) -> tuple[dict[str, Any], Callable[[], No
         return _said(file, "unusable file", [], [str(error)])
     allowed = ", ".join((".toml", ".json", ".nc", *_TABLES))
     raise InputError("Nothing is known of files of this kind", got=file.name, allowed=allowed)
+
+
+def _instead(file: Path) -> str:
+    """What to do where a file is not: the one beside it that was meant, or how files of its kind are made."""
+    import difflib
+
+    if file.is_dir():
+        return "Name the files in it, as in: halidrift check folder/*.csv"
+    folder = file.parent
+    beside = sorted(f.name for f in folder.iterdir() if f.is_file()) if folder.is_dir() else []
+    if near := difflib.get_close_matches(file.name, beside, n=1, cutoff=0.7):
+        return f"Did you mean {folder / near[0]}?"
+    suffix = file.suffix.lower()
+    if suffix == ".toml":
+        return "Begin one with: halidrift new device NAME"
+    if suffix == ".json":
+        return "Make one with: halidrift fit FILE --out cell.json"
+    if suffix == ".nc":
+        return "Make one with: halidrift kmc run CARD --out trace.nc"
+    return f"Nothing of that name is in {folder.resolve()}"
 
 
 def _said(
@@ -122,6 +151,8 @@ def _card(found: Checked, effects: bool) -> None:
         if names:
             shown = names if model == found.nearest or len(names) <= _MANY else names[:_MANY]
             text = f"{len(names)}: {', '.join(shown)}{', ...' if len(shown) < len(names) else ''}"
+            if found.ready:
+                state, text = "no need", f"not needed for {_SUBJECTS[found.ready[0]]}; it would take {text}"
         elif found.device is None:
             state, text = "waits", "no parameter; the faults above come first"
         table.add_row(model, state, escape(text))
@@ -199,9 +230,11 @@ def _json(file: Path) -> tuple[str, list[str]]:
 
 
 def _waveform(wave: Any) -> str:
+    lowest = wave.compliance_A.min()
+    limit = "no limit of the current" if math.isinf(lowest) else f"compliance down to {lowest:g} A"
     return (
         f"{wave.time_s.size} corners in {wave.duration_s:g} s, {wave.voltage_V.min():g} to {wave.voltage_V.max():g} V, "
-        f"compliance down to {wave.compliance_A.min():g} A, {wave.samples_s.size} samples, {wave.reads_s.size} reads"
+        f"{limit}, {wave.samples_s.size} samples, {wave.reads_s.size} reads"
     )
 
 
@@ -220,12 +253,21 @@ def _sizes(trace: Any) -> str:
 
 def _table(file: Path) -> tuple[str, list[str]]:
     """A measurement, or the table of a waveform, which has no current."""
-    head = file.read_bytes()[:400].decode("utf-8", errors="replace").splitlines()
-    columns = {name.strip().strip('"') for name in head[0].split(",")} if head else set()
-    if {"time_s", "voltage_V"} <= columns <= {"time_s", "voltage_V", "compliance_A"}:
+    from ...physics.protocols import is_table
+
+    if is_table(file):
         from ...physics.protocols import Protocol
 
-        return "table of a waveform", [_waveform(Protocol.parse(file).waveform())]
+        wave = Protocol.parse(file).waveform()
+        notes = [_waveform(wave)]
+        if math.isinf(wave.compliance_A.max()):
+            notes.append("without a limit of the current where no column compliance_A gives one")
+        if wave.times_s.size < _FEW:
+            notes.append(
+                f"a trace reports these {wave.times_s.size} instants alone, so a SET between them is seen at the next "
+                f"one only; --waveform 'csv file={file} samples=400' reports more"
+            )
+        return "table of a waveform", notes
     from ...physics.measurements import read
 
     found = read(file)
@@ -233,6 +275,18 @@ def _table(file: Path) -> tuple[str, list[str]]:
     for trace in found.traces:
         volts = trace["voltage"].values
         sizes = _sizes(trace)
-        notes.append(f"{trace.attrs['kind']}: {sizes}; {volts.min():.3g} to {volts.max():.3g} V")
+        notes.append(f"{trace.attrs['kind']}: {sizes}; {volts.min():.3g} to {volts.max():.3g} V{_pace(trace)}")
     notes.extend(f"endurance: {table.sizes['cycle']} cycles, not fitted" for table in found.endurance)
     return "measurement", notes
+
+
+def _pace(trace: Any) -> str:
+    """Duration, and of a sweep its rate where the voltage moves."""
+    import numpy as np
+
+    steps_s, steps_V = np.diff(trace["time"].values), np.abs(np.diff(trace["voltage"].values))
+    text = f" in {steps_s.sum():.3g} s"
+    moving = steps_V > 0.0
+    if trace.attrs["kind"] == "sweep" and moving.any():
+        text += f", {steps_V[moving].sum() / steps_s[moving].sum():.3g} V/s"
+    return text

@@ -47,7 +47,12 @@ def conduction(
     ] = [],  # noqa: B006 - typer reads the default and never changes it
     temperature: Annotated[
         list[float],
-        measured("--temperature", "K", "Of files that have no column for it: one for all, or one each in order."),
+        measured(
+            "--temperature",
+            "K",
+            "Of files that have no column for it: one for all, or one each in order.",
+            coldest_K=0.0,
+        ),
     ] = [],  # noqa: B006
     column: Annotated[
         list[str],

@@ -37,6 +37,9 @@ _OPTIONAL = {
     "distributed": "halidrift kmc run --dask: pip install 'halidrift[campaign]'",
     "zarr": "halidrift kmc run --store: pip install 'halidrift[campaign]'",
     "openvaf-py": "compiling exported Verilog-A in the tests: pip install 'halidrift[circuits]'",
+    "SALib": "halidrift explain: pip install 'halidrift[explain]'",
+    "sphinx": "the documentation, make docs: pip install 'halidrift[docs]'",
+    "pytest": "the tests, make test: pip install 'halidrift[test]'",
     "devsim": "benchmarks/fem_pnp.py: pip install 'halidrift[benchmark]'",
     "psutil": "a test of memory only",
 }

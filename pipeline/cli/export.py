@@ -58,6 +58,12 @@ def export(
             raise InputError(f"{option} is for a bench", got=str(value), action="Add --testbench")
     if run and not (testbench and to == "ngspice"):
         raise InputError("--run is for a bench in ngspice", action="Add --testbench, and --to ngspice")
+    if card.suffix.lower() == ".toml":
+        raise InputError(
+            "export takes the JSON of a fit, not a device card",
+            got=str(card),
+            action="Make one with: halidrift fit FILE --out cell.json",
+        )
     model = load(card)
     said = told() if on_stdout(json_file) else stdout()
     record: dict[str, Any] = {"model": type(model).__name__, "language": to}

@@ -167,6 +167,13 @@ locator = "p. 1"
         ("cell.json", "{", 2, "not valid JSON"),
         ("wave.csv", "time_s,voltage_V\n0,0\n1,1\n2,0\n", 0, "table of a waveform 3 corners in 2 s"),
         ("iv.csv", (ROOT / "docs" / "data" / "iv.csv").read_text(encoding="utf-8"), 0, "measurement"),
+        (
+            "wave.csv",
+            "Time (ms);Voltage (V)\n0;0\n10;1,5\n",
+            0,
+            "2 corners in 0.01 s, 0 to 1.5 V, no limit of the current",
+        ),
+        ("iv.csv", (ROOT / "docs" / "data" / "iv.csv").read_text(encoding="utf-8"), 0, "V in 9.52 s, 0.5 V/s"),
         ("iv.csv", "Voltage (V),Colour\n0,1\n1,2\n", 2, "iv.csv"),
         ("x.nc", "no trace", 2, "x.nc"),
         ("x.doc", "", 2, "Nothing is known of files of this kind"),
@@ -192,3 +199,27 @@ def test_a_card_that_ships_is_shown_with_its_kinds(run):
     assert code == 0
     for kind in ("published: 3: hop_barrier_eV", "calibrated: 5: ", "assumed: 11: ", "IonFilm ready"):
         assert kind in out
+
+
+def test_what_a_card_is_not_for_is_not_lacking(run):
+    code, out, _ = run("check", ROOT / "data" / "devices" / "john2022-ogb.toml")
+    assert code == 0
+    assert "VacancyKMC no need not needed for a metal filament" in re.sub(r"\s+", " ", out)
+    assert "lacks" not in out.replace("what it lacks", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("cels.json", "Did you mean cell.json?"),
+        ("other.toml", "halidrift new device NAME"),
+        ("other.json", "halidrift fit FILE --out cell.json"),
+        ("other.nc", "halidrift kmc run CARD --out trace.nc"),
+        ("other.csv", "Nothing of that name is in"),
+    ],
+)
+def test_a_file_that_is_not_there_gets_the_hint_of_its_kind(run, file, told):
+    Path("cell.json").write_text("{}")
+    code, _, err = run("check", file)
+    assert code == 2
+    assert told in err

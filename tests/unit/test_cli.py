@@ -337,7 +337,7 @@ def test_a_protocol_is_what_python_calls_it(run, narrow, tmp_path):
     more = ensemble.run(FilamentKMC(device, temperature_K=310.0), wave, 4, rng=5, processes=1, store=store)
     assert more.sizes["replica"] == 4
     code, _, err = run(*asked, "--store", store, "--temperature", "320")
-    assert (code, "temperature_K is 310.0, asked 320.0" in err) == (2, True)
+    assert (code, "--temperature is 310.0, asked 320.0" in err) == (2, True)
 
 
 def test_electrode_and_transport_reach_the_model(run, narrow, tmp_path):

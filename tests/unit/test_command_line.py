@@ -187,13 +187,80 @@ def test_bad_input_is_2_and_says_so(name, run, tmp_path):
         (["conduction", "iv.csv", "--thickness", "200"], "--thickness needs a unit"),
         (["conduction", "iv.csv", "--area", "1um"], "such as 1e4um2 or 1mm2"),
         (["fit", "iv.csv", "--compliance", "1uV"], "such as 1uA or 1mA"),
-        (["kmc", "run", "john2022-ogb", "--temperature", "27C", "--out", "x.nc"], "such as 300K"),
+        (["kmc", "run", "john2022-ogb", "--temperature", "27F", "--out", "x.nc"], "such as 300K"),
+        (["kmc", "run", "john2022-ogb", "--temperature", "25", "--out", "x.nc"], "Did you mean 25C?"),
+        (["fit", "iv.csv", "--temperature", "-250C"], "--temperature is too cold"),
     ],
 )
 def test_a_wrong_unit_is_told_with_a_right_one(run, option, told):
     code, _, err = run(*option)
     assert code == 2
     assert told in re.sub(r"[\s│]+", " ", err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "python"),
+    [
+        (["crossbar", "--line=-1ohm"], "--line must not be negative", "word_segment_ohm"),
+        (["kmc", "run", "john2022-ogb", "--out", "x.nc", "--rate=-1V/s"], "--rate must be", "rate_V_s"),
+        (
+            [
+                "kmc",
+                "run",
+                "john2022-ogb",
+                "--out",
+                "x.nc",
+                "--waveform",
+                "pulses amplitude=1V width=0s period=1s count=1",
+            ],
+            "width must be",
+            "width_s",
+        ),
+    ],
+)
+def test_a_message_has_the_words_that_were_typed(run, arguments, told, python):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert told in err
+    assert python not in err
+
+
+def test_only_options_of_the_command_are_named():
+    assert _console.typed("temperature_K is odd", ["--seed"], []) == "temperature_K is odd"
+    options = ["--temperature", "--delay"]
+    assert _console.typed("Cell.temperature_K is odd", options, []) == "--temperature is odd"
+    for kept in (
+        "the_temperature_K is odd",
+        'fixed={"x": 1}, temperature_K=300',
+        "delay_s, on the command line --delay",
+    ):
+        assert _console.typed(kept, options, []) == kept
+
+
+def test_a_temperature_is_in_kelvin_or_says_that_it_is_not():
+    parse = _console.measured("--temperature", "K", "Help.").parser
+    assert [parse(text) for text in ("300", "300K", "25C", "25 °C", "-20C")] == pytest.approx(
+        [300.0, 300.0, 298.15, 298.15, 253.15]
+    )
+    assert _console.measured("--temperature", "K", "Help.", coldest_K=0.0).parser("4K") == 4.0
+
+
+def test_a_device_card_is_no_model(run):
+    Path("mine.toml").write_text("")
+    code, _, err = run("export", "mine.toml")
+    assert code == 2
+    assert "the JSON of a fit, not a device card" in err
+
+
+def test_every_extra_is_known_to_the_doctor():
+    import importlib
+    import tomllib
+
+    doctor = importlib.import_module("halidrift.pipeline.cli.doctor")  # the name is that of the command
+    project = tomllib.loads((Path(cli.__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    told = " ".join(doctor._OPTIONAL.values())
+    for extra in project["optional-dependencies"]:
+        assert f"halidrift[{extra}]" in told, extra
 
 
 def test_units_of_length_area_and_resistance():

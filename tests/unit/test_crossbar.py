@@ -426,7 +426,7 @@ def test_the_command_tells_margin_sneak_current_and_size(run, tmp_path):
         (("--samples", 1), "--samples"),
         (("--low-spread", 0.2), "--samples"),
         (("--voltage", 0), "--voltage"),
-        (("--line", -1), "word_segment_ohm"),
+        (("--line", -1), "--line must not be negative"),
         (("--high", 1), "high resistance"),
     ],
 )

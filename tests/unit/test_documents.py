@@ -2,7 +2,8 @@
 
 Comments in a page, invisible to readers, steer its blocks:
 
-- `<!-- setup` ... `-->`: Python to run at this point, such as writing the file that the next block reads;
+- `<!-- setup` ... `-->`: Python to run at this point, such as writing the file that the next block reads; what it names
+  is gone after it, because a reader cannot copy it;
 - `<!-- run -->`: the next shell block is run; all others are only checked against the commands that there are;
 - `<!-- not run: reason -->`: the next block is not run;
 - `<!-- slow: reason -->`: the page is run by `make validate` only.
@@ -136,14 +137,15 @@ def play(file, folder):
         else:
             # tracebacks and warnings then name line numbers of the page
             code = "\n" * (block.line - 1) + block.code
-            exec(compile(code, file.name, "exec"), names)
+            # a reader sees no setup, so no name of it either: it leaves files
+            exec(compile(code, file.name, "exec"), dict(names) if block.kind == "setup" else names)
     return names
 
 
 RUNNABLE = [file for file in PAGES if any(block.run and block.kind != "setup" for block in page_of(file).blocks)]
 SLOW = [file for file in RUNNABLE if page_of(file).slow]
 # kinetic Monte Carlo and fits: seconds each
-LONG = {"README.md", "barrier-to-switch.md", "tutorial.md"}
+LONG = {"README.md", "barrier-to-switch.md", "compact-fits.md", "tutorial.md"}
 
 
 @pytest.fixture(autouse=True)

@@ -184,9 +184,44 @@ def test_a_table_may_use_other_units_and_a_byte_order_mark(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Time (ms);Voltage (V);Current limit (uA)\n0;0;1\n10;0,5;1\n30;0;1\n",
+        "Time (ms)\tVoltage [mV]\tIcc (uA)\n0\t0\t1\n10\t500\t1\n30\t0\t1\n",
+        "t/ms,V/V,Current_limit_uA\n0,0,1\n10,0.5,1\n30,0,1\n",
+        "Time_ms,Voltage_V,Compliance (A)\n0,0,1e-6\n10,0.5,1e-6\n30,0,1e-6\n",
+    ],
+)
+def test_a_table_may_have_the_headers_of_an_instrument(tmp_path, text):
+    file = table(tmp_path, text)
+    assert protocols.is_table(file)
+    made = played(file)
+    assert made.time_s.tolist() == [0.0, 10e-3, 30e-3]
+    assert made.voltage_V.tolist() == [0.0, 0.5, 0.0]
+    assert made.compliance_A.tolist() == [1e-6, 1e-6]
+
+
+def test_a_table_may_be_reported_between_its_rows(tmp_path):
+    file = table(tmp_path, "time_s,voltage_V\n0,0\n1,1\n2,0\n")
+    made = played(f'csv file="{file}" samples=3')
+    assert made.times_s.tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert np.isinf(made.compliance_A).all()  # no column, no limit
+    for wrong in ("0", "-1", "2.5"):
+        with pytest.raises(InputError, match="samples"):
+            played(f'csv file="{file}" samples={wrong}')
+
+
+@pytest.mark.parametrize("head", ["Voltage (V),Current (A)", "time_s,voltage_V,current_A", "time_s", "", "a,b"])
+def test_a_measurement_is_no_table_of_a_waveform(tmp_path, head):
+    assert not protocols.is_table(table(tmp_path, f"{head}\n0,0,0\n"))
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", ["is empty"]),
+        ("Time (ms);Voltage\n0;0\n1;1\n", ["a column needs its unit", "Voltage (V)"]),
+        ("time_s;voltage_V\n0;1.000,5\n1;1\n", ["line 2, voltage", "'1.000,5'"]),
         ("time_s,voltage_V\n", ["as many voltages as times"]),
         ("time,voltage_V\n0,0\n1,1\n", ["a column needs its unit", "time_s"]),
         ("time_s,voltag_V\n0,0\n1,1\n", ["unknown column", "Did you mean voltage_V"]),
