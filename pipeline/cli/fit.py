@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ...physics.errors import InputError
 from ._complete import models
-from ._console import Json, check_files, give, measured, on_stdout, page, staged, told
+from ._console import Json, check_files, check_traces, give, measured, on_stdout, page, staged, told
 from ._console import out as stdout
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def fit(
     Example: halidrift fit data/ --model volatile --compliance 1uA --out cell.json --export cell.sp
     """
     check_files(out=out, traces=traces, json=json_file)
+    check_traces(traces, "--traces")
     for path in export:
         check_files(export=path)
         if path.suffix not in (".sp", ".va"):

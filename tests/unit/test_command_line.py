@@ -188,6 +188,7 @@ def test_bad_input_is_2_and_says_so(name, run, tmp_path):
         (["conduction", "iv.csv", "--area", "1um"], "such as 1e4um2 or 1mm2"),
         (["fit", "iv.csv", "--compliance", "1uV"], "such as 1uA or 1mA"),
         (["kmc", "run", "john2022-ogb", "--temperature", "27F", "--out", "x.nc"], "such as 300K"),
+        (["fit", "iv.csv", "--traces", "clean.png"], "--traces is written as NetCDF"),
         (["kmc", "run", "john2022-ogb", "--temperature", "25", "--out", "x.nc"], "Did you mean 25C?"),
         (["fit", "iv.csv", "--temperature", "-250C"], "--temperature is too cold"),
     ],
