@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -32,7 +32,12 @@ def fit(
         ),
     ],
     model: Annotated[
-        str, typer.Option("--model", help="Compact model: volatile, nonvolatile, ...", autocompletion=models)
+        str,
+        typer.Option(
+            "--model",
+            help="Volatile, NonVolatile, VTEAM, Yakopcic, Stanford or Synapse; small letters do.",
+            autocompletion=models,
+        ),
     ] = "volatile",
     column: Annotated[
         list[str],
@@ -67,7 +72,7 @@ def fit(
         bool, typer.Option("--flip-voltage", help="Exchange source and ground: turn voltage and current.")
     ] = False,
     fixed: Annotated[
-        list[str], typer.Option("--fixed", help='A parameter that is not fitted, as "relaxation_time_s=6e-3".')
+        list[str], typer.Option("--fixed", help='A parameter that is not fitted, as "relaxation_time_s=6ms".')
     ] = [],  # noqa: B006
     resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples for the errors.")] = 40,
     out: Annotated[
@@ -95,7 +100,7 @@ def fit(
         if path.suffix not in (".sp", ".va"):
             raise InputError("--export knows no such circuit format", got=str(path), allowed="a file .sp or .va")
     chosen = _model(model)
-    held = {name: _number(value, "--fixed") for name, value in _pairs(fixed, "--fixed", "relaxation_time_s=6e-3")}
+    held = {name: _value(chosen, name, text) for name, text in _pairs(fixed, "--fixed", "relaxation_time_s=6ms")}
 
     from ...compact.measurements import fit_measured
     from ...physics.measurements import read
@@ -163,11 +168,17 @@ def _pairs(texts: list[str], option: str, example: str) -> list[tuple[str, str]]
     return pairs
 
 
-def _number(text: str, option: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{option} needs a number", got=text) from None
+def _value(model: Any, name: str, text: str) -> float:
+    """A value of --fixed: a number in the unit of the parameter; a voltage, current, time or rate may have its own."""
+    from ...physics.protocols import quantity
+
+    known = model.QUANTITIES.get(name)
+    if known is None or known.unit not in ("V", "A", "s", "Hz", "K"):
+        try:
+            return float(text)
+        except ValueError:
+            raise InputError("--fixed needs a number", got=f"{name}={text}") from None
+    return quantity(text, known.unit, name=f"--fixed {name}", bare=True)
 
 
 def _report(found: Measurements, every: bool, quiet: bool) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 kmc_app = typer.Typer(help="Kinetic Monte Carlo of the filament.", no_args_is_help=True)
 fem_app = typer.Typer(help="Continuum models: a film of ions, or a filament.", no_args_is_help=True)
 
+_SWITCHES = ("FilamentKMC", "FilamentFEM", "VacancyKMC")
 _Device = Annotated[str, typer.Argument(help="Name or path of a device card.", autocompletion=cards)]
 _Waveform = Annotated[
     str | None,
@@ -164,12 +165,26 @@ def _check_targets(out: Path | None, store: Path | None, series: bool) -> None:
 def _told(console: Console, place: Path | None, trace: Any) -> None:
     G, largest = trace["conductance"], float(abs(trace["current"]).max())
     replicas = f"{trace.sizes['replica']} replicas, " if "replica" in trace.dims else ""
+    silent = (
+        ", nothing switched" if str(trace.attrs["model"]).startswith(_SWITCHES) and G.max() < 10.0 * G.min() else ""
+    )
     console.print(
-        f"{'' if place is None else f'{place}: '}{replicas}{trace.sizes['time']} instants, "
-        f"conductance {float(G.min()):.3g} to {float(G.max()):.3g} S, current up to {largest:.3g} A",
+        f"{'' if place is None else f'{place}: '}{replicas}{trace.sizes['time']} instants{_limit(trace)}, "
+        f"conductance {float(G.min()):.3g} to {float(G.max()):.3g} S{silent}, current up to {largest:.3g} A",
         soft_wrap=True,
         markup=False,
     )
+
+
+def _limit(trace: Any) -> str:
+    """The compliance, of a run that had one."""
+    from ...physics.trace import waveform_of
+
+    known = [float(limit) for limit in waveform_of(trace).compliance_A if limit < float("inf")]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    return f", compliance {low:.3g} A" if low == high else f", compliance {low:.3g} to {high:.3g} A"
 
 
 def _synapse(console: Console, trace: Any) -> None:

@@ -362,7 +362,8 @@ def set_times(seen: Mapping[float, Sequence[float]], model: Mapping[float, float
         "Time to SET on a logarithmic axis against the amplitude of the pulse; it falls as the amplitude rises."
         if _falls([float(np.median(t)) for _, t in sorted(seen.items()) if t])
         else "Time to SET on a logarithmic axis against the amplitude of the pulse.",
-        f"Median of KMC: {', '.join(medians) or 'no SET'}. Fitted model: {', '.join(lines) or 'none'}.",
+        f"Median of KMC: {', '.join(medians) or f'no SET at {len(seen)} amplitudes'}.",
+        f"Fitted model: {', '.join(lines) or 'none'}.",
     )
 
 

@@ -18,6 +18,9 @@ from halidrift.pipeline import cli
 from halidrift.pipeline.cli import _ORDER, _console, app
 
 
+IV = Path(__file__).parents[2] / "docs" / "data" / "iv.csv"
+
+
 def leaves(group, path=()):
     """Every command with its words."""
     for info in group.registered_commands:
@@ -427,3 +430,22 @@ def test_json_takes_what_a_job_leaves(capsys):
     """Arrays, numbers of numpy, tuples and nan; on standard output nothing else."""
     _console.give({"a": np.array([1.0, np.nan]), "b": np.int64(3), "c": (np.float32(0.5), np.inf)}, Path("-"))
     assert json.loads(capsys.readouterr().out) == {"a": [1.0, None], "b": 3, "c": [0.5, None]}
+
+
+def test_a_fixed_parameter_takes_a_unit(run, tmp_path):
+    cell = tmp_path / "cell.json"
+    given = ["--fixed", "relaxation_time_s=900ms", "--fixed", "conductance_on_S=4e-6", "--resamples", "0"]
+    code, _, _ = run("fit", IV, *given, "--out", str(cell))
+    values = {row["name"]: row["value"] for row in json.loads(cell.read_text())["parameters"]}
+    assert (code, values["relaxation_time_s"], values["conductance_on_S"]) == (0, 0.9, 4e-6)
+    code, _, err = run("fit", IV, "--fixed", "relaxation_time_s=900mV")
+    assert code == 2
+    assert "relaxation_time_s" in err
+
+
+def test_a_run_says_its_compliance_and_whether_anything_switched(run, tmp_path):
+    quiet = ["kmc", "run", "john2022-ogb", "--peak", "0.2V", "--rate", "100V/s"]
+    code, out, _ = run(*quiet, "--out", str(tmp_path / "a.nc"))
+    assert code == 0
+    assert "compliance 1e-06 A" in out
+    assert "nothing switched" in out
