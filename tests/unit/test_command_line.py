@@ -17,7 +17,6 @@ from halidrift.physics.errors import ConvergenceError, InputError
 from halidrift.pipeline import cli
 from halidrift.pipeline.cli import _ORDER, _console, app
 
-
 IV = Path(__file__).parents[2] / "docs" / "data" / "iv.csv"
 
 
