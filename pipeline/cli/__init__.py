@@ -117,9 +117,12 @@ def _quiet(group: typer.Typer) -> None:
 _quiet(app)
 
 
+_commands = app
+
+
 def _options(arguments: list[str]) -> list[str]:
     """The options of the command that these words call."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(_commands)
     for word in arguments:
         members = getattr(command, "commands", {})
         if word not in members:
