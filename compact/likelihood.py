@@ -14,8 +14,10 @@ from ..physics.errors import ConvergenceError, InputError
 
 __all__ = [
     "Estimate",
+    "censored_normal",
     "lack_of_fit",
     "lognormal_times",
+    "normal_density",
     "repeat_spread",
     "weibull",
     "weibull_times",
@@ -97,6 +99,57 @@ def _times(times_s: ArrayLike, censored: ArrayLike) -> tuple[NDArray[np.float64]
     return t, late
 
 
+def normal_density(y: NDArray[np.float64], late: NDArray[np.bool_], mean: float, width: float) -> float:
+    """Log-likelihood of normal numbers, some of which are only known to lie above their value.
+
+    Parameters
+    ----------
+    y : array, shape (n,)
+    late : array of bool, shape (n,)
+        Which are only known to lie above.
+    mean, width : float, unit of y
+        Mean and standard deviation, the latter > 0.
+
+    Returns
+    -------
+    float, 1
+        Natural logarithm.
+    """
+    z = (y - mean) / width
+    return float((stats.norm.logpdf(z[~late]) - math.log(width)).sum() + stats.norm.logsf(z[late]).sum())
+
+
+def censored_normal(y: NDArray[np.float64], late: NDArray[np.bool_]) -> Estimate:
+    """Mean and standard deviation of normal numbers, some of which are only known to lie above their value.
+
+    Parameters
+    ----------
+    y : array, shape (n,)
+    late : array of bool, shape (n,)
+        Which are only known to lie above; two events or more must be left.
+
+    Returns
+    -------
+    Estimate
+        ``values`` is (mean, standard deviation), the unbiased one if nothing is censored.
+    """
+    if not late.any():  # closed form
+        n, sigma = y.size, float(y.std(ddof=1))
+        return Estimate(np.array([y.mean(), sigma]), np.array([sigma / np.sqrt(n), sigma / np.sqrt(2.0 * (n - 1))]))
+    centre, width = float(y.mean()), float(y[~late].std()) or 1e-3
+
+    def negative(p: NDArray[np.float64]) -> float:
+        return -normal_density(y, late, centre + width * p[0], width * math.exp(p[1]))
+
+    found = _maximise(negative, np.zeros(2), [(-50.0, 50.0), (-8.0, 8.0)])
+    sigma = width * math.exp(found.values[1])
+    return Estimate(
+        np.array([centre + width * found.values[0], sigma]),
+        np.array([width * found.standard_errors[0], sigma * found.standard_errors[1]]),
+        found.warning,
+    )
+
+
 def lognormal_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     """Median and spread of lognormal times, some of which are only known to be longer than observed.
 
@@ -122,24 +175,7 @@ def lognormal_times(times_s: ArrayLike, censored: ArrayLike) -> Estimate:
     extrapolation of that law.
     """
     t, late = _times(times_s, censored)
-    y = np.log(t)
-    centre, width = float(y.mean()), max(float(y[~late].std()), 1e-3)
-    if not late.any():  # closed form; the unbiased spread
-        n, sigma = y.size, float(y.std(ddof=1))
-        return Estimate(np.array([centre, sigma]), np.array([sigma / np.sqrt(n), sigma / np.sqrt(2.0 * (n - 1))]))
-
-    def negative(p: NDArray[np.float64]) -> float:
-        mean, sigma = centre + width * p[0], width * np.exp(p[1])
-        z = (y - mean) / sigma
-        return float(-(stats.norm.logpdf(z[~late]) - np.log(sigma)).sum() - stats.norm.logsf(z[late]).sum())
-
-    found = _maximise(negative, np.zeros(2), [(-20.0, 50.0), (-8.0, 5.0)])
-    sigma = width * float(np.exp(found.values[1]))
-    return Estimate(
-        np.array([centre + width * found.values[0], sigma]),
-        np.array([width * found.standard_errors[0], sigma * found.standard_errors[1]]),
-        found.warning,
-    )
+    return censored_normal(np.log(t), late)
 
 
 def weibull(ln_t: NDArray[np.float64], late: NDArray[np.bool_]) -> tuple[float, float, NDArray[np.float64]]:
@@ -217,8 +253,7 @@ def width_likelihood(ln_t: NDArray[np.float64], late: NDArray[np.bool_], width: 
         return float((math.log(shape) + z[events]).sum() - np.exp(z).sum())
 
     def negative(mean: float) -> float:
-        z = (ln_t - mean) / width
-        return float(-(stats.norm.logpdf(z[events]) - math.log(width)).sum() - stats.norm.logsf(z[late]).sum())
+        return -normal_density(ln_t, late, mean, width)
 
     if events.all():
         return -negative(float(ln_t.mean()))

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from ...physics.errors import InputError
-from ..likelihood import _maximise, weibull
+from ..likelihood import censored_normal, weibull
 from .pieces import Array
 
 __all__ = ["Distribution", "Lognormal", "Normal", "Weibull", "distribution"]
@@ -258,31 +258,16 @@ def _components(x: Array, devices: Sequence[object]) -> tuple[float, float]:
     return float(np.sqrt(max(between - within, 0.0) / typical) / abs(x.mean())), float(np.sqrt(within) / abs(x.mean()))
 
 
-def _censored_normal(x: Array, above: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """Maximum-likelihood mean and standard deviation with standard errors."""
-    centre, width = float(x.mean()), float(x[~above].std())
-
-    def negative(p: Array) -> float:
-        sigma = width * np.exp(p[1])
-        z = (x - centre - width * p[0]) / sigma
-        return float(-(stats.norm.logpdf(z[~above]) - np.log(sigma)).sum() - stats.norm.logsf(z[above]).sum())
-
-    found = _maximise(negative, np.zeros(2), [(-50.0, 50.0), (-8.0, 8.0)])
-    sigma, errors = width * float(np.exp(found.values[1])), found.standard_errors
-    return centre + width * float(found.values[0]), sigma, width * float(errors[0]), sigma * float(errors[1])
-
-
 def _aic(law: stats.rv_continuous, x: Array, above: NDArray[np.bool_]) -> float:
     return float(4.0 - 2.0 * (law.logpdf(x[~above]).sum() + law.logsf(x[above]).sum()))
 
 
 def _normal(x: Array, above: NDArray[np.bool_]) -> Normal:
-    if above.any():
-        mean, deviation, mean_error, deviation_error = _censored_normal(x, above)
-        return Normal(mean, deviation, mean_error, deviation_error, _aic(stats.norm(mean, deviation), x, above))
-    n, mean, deviation = x.size, float(x.mean()), float(x.std(ddof=1))
-    errors = deviation / np.sqrt(n), deviation / np.sqrt(2.0 * (n - 1))
-    return Normal(mean, deviation, float(errors[0]), float(errors[1]), _aic(stats.norm(mean, x.std()), x, above))
+    found = censored_normal(x, above)
+    (mean, deviation), errors = found.values.tolist(), found.standard_errors.tolist()
+    # the likelihood is largest at its own deviation, not at the unbiased one
+    law = stats.norm(mean, deviation if above.any() else x.std())
+    return Normal(mean, deviation, errors[0], errors[1], _aic(law, x, above))
 
 
 def _lognormal(x: Array, above: NDArray[np.bool_]) -> Lognormal:
